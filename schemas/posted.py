@@ -1,0 +1,126 @@
+"""What a clinic's system posts to the door: plain JSON, one flat object per event.
+
+People and things go by the clinic's own references (`client`, `clinician`, `session`, `episode`); inside Attune only
+surrogates travel. The same fields arrive as CloudEvents: `id`, `source`, `time` (= `occurred_at`), `subject`
+(= `client`) as attributes, the rest in `data`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+
+from schemas.events import Rater
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable() or text != text.strip():
+        raise ValueError("printable characters without leading or trailing blanks")
+    return text
+
+
+Reference = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_printable)]
+Score = Annotated[float, Field(allow_inf_nan=False, ge=-1e6, le=1e6)]
+
+
+class Posted(BaseModel):
+    """Common to every posted event; unknown fields are refused, so that a misspelt one is noticed."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+    id: Reference = Field(description="Your own id of the record: the rating, the appointment, the episode's change")
+    source: Reference = Field(default="ehr", description="The system the id comes from")
+    version: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        default=1, description="1, then one more for every correction of the same record"
+    )
+    client: Reference = Field(description="Your own reference of the client; kept sealed, never logged")
+    clinician: Reference | None = Field(default=None, description="Your own reference of the clinician")
+    episode: Reference | None = Field(default=None, description="Your own reference of the course of care")
+    session: Reference | None = Field(default=None, description="Your own reference of the appointment")
+    occurred_at: AwareDatetime = Field(description="When it happened in care, with its UTC offset")
+
+
+class PostedRating(BaseModel):
+    """The filled-in instrument: items by code, or only the total."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+    instrument: Annotated[str, Field(min_length=1, max_length=64)]
+    rater: Rater = "client"
+    items: Annotated[dict[Annotated[str, Field(max_length=64)], Score | None], Field(max_length=100)] = Field(
+        default_factory=dict
+    )
+    total: Score | None = None
+    seconds_to_complete: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)] | None = None
+
+
+class PostedRatingSubmitted(Posted):
+    type: Literal["rating.submitted"]
+    rating: PostedRating
+
+
+class PostedRatingAmended(Posted):
+    type: Literal["rating.amended"]
+    version: Annotated[int, Field(ge=2, le=1_000_000)]
+    rating: PostedRating
+
+
+class PostedRatingRetracted(Posted):
+    type: Literal["rating.retracted"]
+    version: Annotated[int, Field(ge=2, le=1_000_000)]
+
+
+class PostedSession(Posted):
+    session: Reference
+    starts_at: AwareDatetime | None = Field(
+        default=None, description="The appointment's start; `occurred_at` if absent"
+    )
+
+
+class PostedSessionBooked(PostedSession):
+    type: Literal["session.booked"]
+    starts_at: AwareDatetime
+
+
+class PostedSessionAttended(PostedSession):
+    type: Literal["session.attended"]
+
+
+class PostedSessionMissed(PostedSession):
+    type: Literal["session.missed"]
+
+
+class PostedSessionCancelled(PostedSession):
+    type: Literal["session.cancelled"]
+    cancelled_by: Literal["client", "clinic"] | None = None
+
+
+class PostedEpisodeOpened(Posted):
+    type: Literal["episode.opened"]
+    clinician: Reference
+
+
+class PostedEpisodeClosed(Posted):
+    type: Literal["episode.closed"]
+    reason: Literal["completed", "dropped-out", "transferred", "administrative", "other"] = "other"
+
+
+class PostedEpisodeTransferred(Posted):
+    type: Literal["episode.transferred"]
+    clinician: Reference
+
+
+PostedEvent = Annotated[
+    PostedRatingSubmitted
+    | PostedRatingAmended
+    | PostedRatingRetracted
+    | PostedSessionBooked
+    | PostedSessionAttended
+    | PostedSessionMissed
+    | PostedSessionCancelled
+    | PostedEpisodeOpened
+    | PostedEpisodeClosed
+    | PostedEpisodeTransferred,
+    Field(discriminator="type"),
+]
