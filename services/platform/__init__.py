@@ -1,0 +1,1 @@
+"""Plumbing without a clinical noun: what every service needs, once."""

@@ -1,0 +1,77 @@
+"""PostgreSQL: one engine per process, every transaction bound to the tenants it may see (row-level security)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+from sqlalchemy import MetaData, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.orm import DeclarativeBase
+
+from services.platform.errors import ConfigurationError, Unavailable
+from services.platform.secrets import read_text
+from services.platform.settings import Settings
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+_BIND = text("select set_config('app.tenants', :tenants, true)")
+
+
+class Base(DeclarativeBase):
+    """The root of every typed model; a service's models name their own PostgreSQL schema."""
+
+    metadata = MetaData(naming_convention=NAMING)
+
+
+def create_engine(settings: Settings) -> AsyncEngine:
+    """The process's engine.
+
+    Raises:
+        ConfigurationError: no database address.
+    """
+    if not settings.database_url:
+        raise ConfigurationError("no database address", hint="set ATTUNE_DATABASE_URL")
+    url = make_url(settings.database_url)
+    password = read_text(settings.secrets_dir, "database-password")
+    if password:
+        url = url.set(password=password)
+    return create_async_engine(url, pool_size=settings.database_pool, max_overflow=0, pool_pre_ping=True)
+
+
+def tenants_setting(tenants: Iterable[UUID]) -> str:
+    """The value of `app.tenants`.
+
+    >>> tenants_setting([UUID(int=1), UUID(int=2)])
+    '{00000000-0000-0000-0000-000000000001,00000000-0000-0000-0000-000000000002}'
+    """
+    return "{" + ",".join(str(tenant) for tenant in tenants) + "}"
+
+
+@asynccontextmanager
+async def transaction(engine: AsyncEngine, tenants: Iterable[UUID] = ()) -> AsyncIterator[AsyncConnection]:
+    """A transaction that sees the rows of exactly these tenants; it commits at the end or not at all."""
+    async with engine.begin() as connection:
+        await connection.execute(_BIND, {"tenants": tenants_setting(tenants)})
+        yield connection
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same statement may succeed later: the connection broke, or the server was going away."""
+    if isinstance(error, OSError | Unavailable | InterfaceError | OperationalError):
+        return True
+    return isinstance(error, DBAPIError) and error.connection_invalidated
+
+
+async def ping(engine: AsyncEngine) -> None:
+    """Answer, or raise what the driver raises: for readiness."""
+    async with engine.connect() as connection:
+        await connection.execute(text("select 1"))
