@@ -12,9 +12,9 @@ import structlog
 FIELDS = frozenset(
     {
         "event", "level", "timestamp", "service", "logger", "topic", "partition", "offset", "count", "attempt",
-        "seconds", "reason", "code", "tenant_id", "event_id", "episode_id", "alert_id", "fact_id", "status", "path", "method",
-        "request_id", "error_type", "where", "name", "state", "pid", "address", "group", "rule", "policy", "restarts",
-        "lag", "version", "hint",
+        "seconds", "reason", "code", "tenant_id", "event_id", "episode_id", "alert_id", "fact_id", "status", "path",
+        "method", "request_id", "error_type", "where", "name", "state", "pid", "address", "group", "rule", "policy",
+        "restarts", "lag", "version", "hint",
     }
 )  # fmt: skip
 """Surrogate ids, places and counts. No bodies, no references of the clinic, no scores."""
