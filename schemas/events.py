@@ -180,6 +180,17 @@ class Conclusion(Contract):
     """A fact of this episode lies among the dead letters: the conclusion stands on fewer facts than exist."""
 
 
+class Appointment(Contract):
+    """One appointment as it stands now."""
+
+    session_id: UUID
+    starts_at: AwareDatetime
+    outcome: Literal["booked", "attended", "missed", "cancelled"]
+
+
+RECENT_APPOINTMENTS = 24
+
+
 class Attendance(Contract):
     """Counts and gaps over the episode's sessions; `None` is not yet known."""
 
@@ -191,6 +202,8 @@ class Attendance(Contract):
     last_attended_at: AwareDatetime | None = None
     median_gap_days: Finite | None = None
     next_booking_at: AwareDatetime | None = None
+    recent: tuple[Appointment, ...] = ()
+    """The last appointments, oldest first, at most `RECENT_APPOINTMENTS`: for a page to draw, never for a rule."""
 
 
 class EpisodeSnapshot(Conclusion):
