@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from schemas.instruments.model import Cutoff, Instrument, Item, Prior, Risk, Scale, Source
+from schemas.instruments.model import Cutoff, Instrument, Item, Prior, Rater, Risk, Scale, Source
 from schemas.instruments.registry import UnknownInstrument, catalogue, lookup
 from schemas.instruments.scoring import Fault, RiskAnswer, Scored, index, rater_fault, risk_answers, score
 
@@ -12,6 +12,7 @@ __all__ = [
     "Instrument",
     "Item",
     "Prior",
+    "Rater",
     "Risk",
     "RiskAnswer",
     "Scale",

@@ -1,0 +1,145 @@
+"""The engine's parameters. They are versioned with the engine: another number is another `ENGINE_VERSION`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from schemas.instruments import Instrument, Prior, Scale, UnknownInstrument, lookup
+from services.scoring.domain import drift, level, rolling
+
+ENGINE_VERSION: Final = 1
+"""Raise it with any change that may change a published number: every reading is then made anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttendanceConfig:
+    """When silence is long. `booking_grace_days`: how long a clinic may take to record what came of a booking."""
+
+    amber_days: float
+    amber_median_gaps: float
+    red_days: float
+    red_median_gaps: float
+    min_gaps: int
+    booking_grace_days: float
+    early_sessions: int
+
+
+@dataclass(frozen=True, slots=True)
+class EngineConfig:
+    """What applies to every instrument; shares are of the span of its total. `priors` overrides the registry's."""
+
+    gate_alpha: float
+    gate_min_drop_share: float
+    probabilities: tuple[float, ...]
+    grid_points: int
+    drift_weight: float
+    drift_reset_at_sds: float
+    drift_upside_cap_sds: float
+    drift_usual_share: float
+    drift_usual_ratings: float
+    drift_spread_share: float
+    drift_spread_ratings: float
+    check_in_fall_share: float
+    attendance: AttendanceConfig
+    priors: tuple[tuple[str, Prior], ...] = ()
+    fitted_version: int = 0
+    """The version of the clinic's fitted `priors`; 0 where the registry's apply."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesConfig:
+    """The parameters of one instrument's series."""
+
+    instrument: Instrument
+    rolling: rolling.Config
+    drift: drift.Config
+    level: level.Config
+
+
+DEFAULT: Final = EngineConfig(
+    gate_alpha=0.02,
+    gate_min_drop_share=0.075,
+    probabilities=(0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9),
+    grid_points=241,
+    drift_weight=0.3,
+    drift_reset_at_sds=2.5,
+    drift_upside_cap_sds=1.0,
+    drift_usual_share=0.925,
+    drift_usual_ratings=1.5,
+    drift_spread_share=0.055,
+    drift_spread_ratings=6.0,
+    check_in_fall_share=0.025,
+    attendance=AttendanceConfig(
+        amber_days=21.0,
+        amber_median_gaps=2.5,
+        red_days=28.0,
+        red_median_gaps=3.0,
+        min_gaps=2,
+        booking_grace_days=1.0,
+        early_sessions=3,
+    ),
+)
+"""`fic-default-1`'s engine: docs/clinical/rolling-score.md and detectors.md say where each number is from."""
+
+
+@lru_cache(maxsize=256)
+def series_config(engine: EngineConfig, instrument_key: str) -> SeriesConfig | UnknownInstrument:
+    """The engine's parameters on one instrument's scale.
+
+    >>> srs = series_config(DEFAULT, "srs@3")
+    >>> srs.rolling.gate_min_drop, srs.drift.usual, srs.drift.spread, srs.level.fall
+    (3.0, 37.0, 2.2, 1.0)
+    """
+    instrument = lookup(instrument_key)
+    if isinstance(instrument, UnknownInstrument):
+        return instrument
+    prior = dict(engine.priors).get(instrument.key, instrument.prior)
+    return SeriesConfig(
+        instrument=instrument,
+        rolling=_rolling(engine, instrument, prior),
+        drift=_drift(engine, instrument.total),
+        level=level.Config(fall=round(engine.check_in_fall_share * instrument.total.span, 6)),
+    )
+
+
+def upwards(instrument: Instrument, total: float) -> float:
+    """The total on the scale turned so that more is better; applied twice it is the total again.
+
+    >>> from schemas.instruments import lookup
+    >>> upwards(lookup("phq-9@1"), 20.0), upwards(lookup("srs@3"), 20.0)
+    (7.0, 20.0)
+    """
+    scale = instrument.total
+    return total if instrument.direction == "up" else round(scale.low + scale.high - total, 6)
+
+
+def _rolling(engine: EngineConfig, instrument: Instrument, prior: Prior) -> rolling.Config:
+    """Where the scale runs downwards, the bad tail is the upper one: its quantiles are the complements."""
+    scale, down = instrument.total, instrument.direction == "down"
+    chances = tuple(round(1 - chance, 6) for chance in engine.probabilities) if down else engine.probabilities
+    return rolling.Config(
+        low=scale.low,
+        high=scale.high,
+        step=scale.step,
+        mu0=upwards(instrument, prior.mu0),
+        sb=prior.sb,
+        sw=prior.sw,
+        gate_alpha=engine.gate_alpha,
+        gate_min_drop=round(engine.gate_min_drop_share * scale.span, 6),
+        probabilities=chances,
+        grid_points=engine.grid_points,
+    )
+
+
+def _drift(engine: EngineConfig, scale: Scale) -> drift.Config:
+    return drift.Config(
+        weight=engine.drift_weight,
+        reset_at_sds=engine.drift_reset_at_sds,
+        upside_cap_sds=engine.drift_upside_cap_sds,
+        usual=round(scale.low + engine.drift_usual_share * scale.span, 6),
+        usual_ratings=engine.drift_usual_ratings,
+        spread=round(engine.drift_spread_share * scale.span, 6),
+        spread_ratings=engine.drift_spread_ratings,
+    )

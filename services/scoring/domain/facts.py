@@ -1,0 +1,88 @@
+"""What is known of one client's care, as the domain sees it. Times are microseconds since 1970, UTC."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from schemas.instruments import Rater
+
+Kind = Literal[
+    "rating.submitted",
+    "rating.amended",
+    "rating.retracted",
+    "session.booked",
+    "session.attended",
+    "session.missed",
+    "session.cancelled",
+    "episode.opened",
+    "episode.closed",
+    "episode.transferred",
+]
+Clock = Literal["wall", "feed"]
+
+RATINGS: tuple[Kind, ...] = ("rating.submitted", "rating.amended")
+DAY = 86_400_000_000
+"""Microseconds in a day."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rating:
+    """One instrument filled in: its answers, or only the total where the clinic sends none."""
+
+    instrument: str
+    rater: Rater
+    items: Mapping[str, float | None] = field(default_factory=dict)
+    total: float | None = None
+    seconds_to_complete: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One version of one record of the clinic. `rating` is there for ratings, `starts_at` for sessions."""
+
+    fact_id: str
+    record_id: str
+    version: int
+    kind: Kind
+    occurred_at: int
+    recorded_at: int
+    session_id: str | None = None
+    clinician_id: str | None = None
+    historical: bool = False
+    clock: Clock = "wall"
+    rating: Rating | None = None
+    starts_at: int | None = None
+
+    @property
+    def precedence(self) -> tuple[int, str]:
+        """Of one record the highest version counts; of one version, by convention, the highest id."""
+        return (self.version, self.fact_id)
+
+    @property
+    def session(self) -> str:
+        """The session this belongs to; a rating that names none is a session of its own."""
+        return self.session_id or self.record_id
+
+    @property
+    def place(self) -> tuple[int, str, str, str]:
+        """Where a rating stands among an episode's: by care's time, never by arrival."""
+        instrument = self.rating.instrument if self.rating else ""
+        return (self.occurred_at, self.session, instrument, self.record_id)
+
+
+def current(facts: Iterable[Fact]) -> dict[str, Fact]:
+    """What counts now, by record: the highest version of each, retractions included.
+
+    >>> first = Fact("f1", "r", 1, "session.booked", 0, 0)
+    >>> moved = Fact("f2", "r", 2, "session.missed", 0, 0)
+    >>> current([moved, first])["r"].kind
+    'session.missed'
+    """
+    latest: dict[str, Fact] = {}
+    for fact in facts:
+        held = latest.get(fact.record_id)
+        if held is None or fact.precedence > held.precedence:
+            latest[fact.record_id] = fact
+    return latest

@@ -1,0 +1,215 @@
+"""The rolling score: a Bayesian filter that knows where the scale ends.
+
+A client's level `theta ~ N(mu0, sb^2)`; one rating lies at `N(theta, sw^2)`, cut off at both ends of the scale (a Tobit
+likelihood: a rating at the ceiling says only "at least that"). With `sw` fixed, four numbers are sufficient: how many
+ratings lay inside the scale, their sum, how many at the ceiling, how many at the floor. The posterior is computed on a
+grid that depends on the configuration alone. Scores here run upwards: `series` turns the others round.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from math import erfc, log, pi, sqrt
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+STATE_VERSION: Final = 1
+_INTERVAL: Final = (0.1, 0.9)
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The scale, the prior and the filter's own gate, all in points of the scale.
+
+    A rating is not learned from when its tail probability is below `gate_alpha` and it lies at least `gate_min_drop`
+    points below what was expected: what may be a rupture must not become the new usual. This gate is an engine
+    parameter; when to tell somebody is policy's.
+    """
+
+    low: float
+    high: float
+    step: float
+    mu0: float
+    sb: float
+    sw: float
+    gate_alpha: float
+    gate_min_drop: float
+    probabilities: tuple[float, ...]
+    grid_points: int
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What the ratings learned from amount to."""
+
+    inside: int
+    inside_sum: float
+    at_ceiling: int
+    at_floor: int
+    version: int = STATE_VERSION
+
+    @property
+    def learned(self) -> int:
+        return self.inside + self.at_ceiling + self.at_floor
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What this client's next rating was expected to be, before it was seen."""
+
+    mean: float
+    quantiles: tuple[float, ...]
+    tail_probability: float
+    drop: float
+    """Points below the mean expected; negative when above."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The level after this rating with its 80 % interval, and what had been expected (`None` for the first)."""
+
+    level: float
+    low: float
+    high: float
+    expected: Expected | None
+    learned_from: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Grid:
+    theta: Floats
+    within_scale: Floats
+    log_prior: Floats
+    per_point: Floats
+    per_rating: Floats
+    log_ceiling: Floats
+    log_floor: Floats
+    at_or_below: Floats
+    """Row `i`: how likely a rating is at or below `low + i * step`, for each theta."""
+
+
+def start(config: Config) -> State:  # noqa: ARG001 - every module of the domain starts alike
+    return State(inside=0, inside_sum=0.0, at_ceiling=0, at_floor=0)
+
+
+def step(config: Config, state: State, score: float) -> tuple[State, Reading]:
+    """Take in one rating.
+
+    >>> srs = Config(0, 40, 0.1, 39, 3.6, 2.4, 0.02, 3.0, (0.02, 0.5), 241)
+    >>> state, first = step(srs, start(srs), 38.0)
+    >>> first.expected is None, round(first.level, 2)
+    (True, 38.31)
+    >>> state, second = step(srs, state, 30.0)
+    >>> round(second.expected.mean, 2), round(second.expected.drop, 2), second.learned_from
+    (38.09, 8.09, False)
+    """
+    expected = _expect(config, state, score) if state.learned else None
+    learn = expected is None or not _gated(config, expected)
+    after = _learn(config, state, score) if learn else state
+    level, low, high = _level(config, after)
+    return after, Reading(level, low, high, expected, learn)
+
+
+def _gated(config: Config, expected: Expected) -> bool:
+    return expected.tail_probability < config.gate_alpha and expected.drop >= config.gate_min_drop
+
+
+def _learn(config: Config, state: State, score: float) -> State:
+    half = config.step / 2
+    if score >= config.high - half:
+        return State(state.inside, state.inside_sum, state.at_ceiling + 1, state.at_floor)
+    if score <= config.low + half:
+        return State(state.inside, state.inside_sum, state.at_ceiling, state.at_floor + 1)
+    return State(state.inside + 1, state.inside_sum + score, state.at_ceiling, state.at_floor)
+
+
+def _expect(config: Config, state: State, score: float) -> Expected:
+    grid = _grid(config)
+    weights = _weights(grid, config, state)
+    mean = float(weights @ grid.within_scale)
+    chances = grid.at_or_below @ weights
+    places = np.searchsorted(chances, config.probabilities).tolist()
+    quantiles = tuple([min(config.high, round(config.low + place * config.step, 6)) for place in places])
+    return Expected(mean, quantiles, _tail(config, grid, weights, chances, score), mean - score)
+
+
+def _tail(config: Config, grid: _Grid, weights: Floats, chances: Floats, score: float) -> float:
+    """How likely a rating this low or lower was. Prorated totals lie between steps and are computed for themselves."""
+    steps = (score - config.low) / config.step
+    row = round(steps)
+    if abs(steps - row) > 1e-6:
+        return float(weights @ _normal(score + config.step / 2, grid.theta, config.sw))
+    return float(chances[row])
+
+
+def _level(config: Config, state: State) -> tuple[float, float, float]:
+    """Mean and 80 % interval of the level, within the scale: a client may sit above what the scale can show."""
+    grid = _grid(config)
+    weights = _weights(grid, config, state)
+    middle = np.cumsum(weights) - weights / 2
+    low, high = np.interp(_INTERVAL, middle, grid.theta).tolist()
+    mean = float(weights @ grid.theta)
+    return _within(config, mean), _within(config, low), _within(config, high)
+
+
+def _within(config: Config, value: float) -> float:
+    return min(max(value, config.low), config.high)
+
+
+def _weights(grid: _Grid, config: Config, state: State) -> Floats:
+    """The posterior over the grid: prior, Gaussian part, and the two ends of the scale."""
+    above_prior = state.inside_sum - state.inside * config.mu0
+    logs = grid.log_prior + above_prior * grid.per_point - state.inside * grid.per_rating
+    if state.at_ceiling:
+        logs += state.at_ceiling * grid.log_ceiling
+    if state.at_floor:
+        logs += state.at_floor * grid.log_floor
+    weights: Floats = np.exp(logs - logs.max())
+    weights /= weights.sum()
+    return weights
+
+
+@lru_cache(maxsize=64)
+def _grid(config: Config) -> _Grid:
+    """Once per configuration: 0.8 MB for a scale of 401 values."""
+    theta = np.linspace(config.low - 4 * config.sw, config.high + 4 * config.sb, config.grid_points)
+    deviation = theta - config.mu0
+    variance = config.sw**2
+    half = config.step / 2
+    values = np.arange(round((config.high - config.low) / config.step) + 1) * config.step + config.low
+    rows = [_normal(value + half, theta, config.sw) for value in values[:-1]]
+    return _Grid(
+        theta=theta,
+        within_scale=np.clip(theta, config.low, config.high),
+        log_prior=-(deviation**2) / (2 * config.sb**2),
+        per_point=deviation / variance,
+        per_rating=deviation**2 / (2 * variance),
+        log_ceiling=_log_above((config.high - half - theta) / config.sw),
+        log_floor=_log_above((theta - config.low - half) / config.sw),
+        at_or_below=np.vstack([*rows, np.ones_like(theta)]),
+    )
+
+
+def _normal(value: float, theta: Floats, sw: float) -> Floats:
+    """P(rating <= value) for each theta, by the complementary error function."""
+    return np.array([0.5 * erfc((mean - value) / (sw * sqrt(2))) for mean in theta.tolist()])
+
+
+def _log_above(z: Floats) -> Floats:
+    return np.array([_log_survival(each) for each in z.tolist()])
+
+
+def _log_survival(z: float) -> float:
+    """Logarithm of P(N(0,1) > z); past 30 SD by its asymptote, where the function itself is nearly 0.
+
+    >>> round(_log_survival(0.0), 6), round(_log_survival(31.0) - _log_survival(30.0))
+    (-0.693147, -31)
+    """
+    if z > 30:
+        return -z * z / 2 - log(z * sqrt(2 * pi))
+    return log(0.5 * erfc(z / sqrt(2)))

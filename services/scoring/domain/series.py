@@ -1,0 +1,205 @@
+"""The ratings of one instrument by one rater, in the order of care. A new clinician restarts the baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from schemas.instruments import Rater, Scored, UnknownInstrument, index, score
+from services.scoring.domain import drift, drop, level, quality, rolling
+from services.scoring.domain.config import EngineConfig, SeriesConfig, series_config, upwards
+from services.scoring.domain.facts import Fact, Rating
+from services.scoring.domain.signals import DETECTORS, OUTCOME_DETECTORS, Seen, Signal, published
+
+STATE_VERSION = 1
+_DROP = drop.Config()
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """An estimate with its 80 % interval."""
+
+    level: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What was expected; `quantiles` by probability as text: `"0.02"`."""
+
+    mean: float
+    quantiles: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What is said about one rating, on the instrument's own scale unless named otherwise."""
+
+    fact_id: str
+    rating_id: str
+    session_id: str | None
+    session_number: int
+    clinician_id: str | None
+    instrument: str
+    rater: Rater
+    occurred_at: int
+    recorded_at: int
+    historical: bool
+    total: float | None = None
+    why_no_total: str | None = None
+    facets: Mapping[str, float | None] = field(default_factory=dict)
+    index: float | None = None
+    score: Band | None = None
+    score_index: Band | None = None
+    expected: Expectation | None = None
+    tail_probability: float | None = None
+    signals: tuple[Signal, ...] = ()
+    quality: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Where a series stands. `ratings` counts all of them, with and without a total, over all clinicians."""
+
+    ratings: int
+    clinician_id: str | None
+    rolling: rolling.State
+    drop: drop.State
+    drift: drift.State
+    version: int = STATE_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One rating, and whose alliance it rates."""
+
+    fact: Fact
+    rating: Rating
+    clinician_id: str | None
+
+
+def start(engine: EngineConfig, instrument_key: str) -> State | UnknownInstrument:
+    config = series_config(engine, instrument_key)
+    return config if isinstance(config, UnknownInstrument) else _fresh(config, 0, None)
+
+
+def step(engine: EngineConfig, state: State | None, observation: Observation) -> tuple[State | None, Reading]:
+    """Take in one rating. One that cannot be scored still counts as a rating, and its reading says why."""
+    config = series_config(engine, observation.rating.instrument)
+    if isinstance(config, UnknownInstrument):
+        return state, _unscored(observation, 1, f"unknown instrument, expected {config.expected}")
+    before = _stretch(config, state or _fresh(config, 0, None), observation.clinician_id)
+    scored = score(config.instrument, observation.rating.items, observation.rating.total)
+    if isinstance(scored, tuple):
+        why = "; ".join(f"{fault.item or 'total'}: {fault.code}" for fault in scored)
+        return _counted(before), _unscored(observation, before.ratings + 1, why)
+    if scored.total is None:
+        return _counted(before), _partial(config, observation, before, scored)
+    return _full(config, before, observation, scored, scored.total)
+
+
+def _fresh(config: SeriesConfig, ratings: int, clinician_id: str | None) -> State:
+    return State(ratings, clinician_id, rolling.start(config.rolling), drop.start(_DROP), drift.start(config.drift))
+
+
+def _stretch(config: SeriesConfig, state: State, clinician_id: str | None) -> State:
+    """The state to go on from: a new one where the clinician is known to be another."""
+    if clinician_id is None or clinician_id == state.clinician_id:
+        return state
+    if state.clinician_id is None:
+        return State(state.ratings, clinician_id, state.rolling, state.drop, state.drift)
+    return _fresh(config, state.ratings, clinician_id)
+
+
+def _counted(state: State) -> State:
+    return State(state.ratings + 1, state.clinician_id, state.rolling, state.drop, state.drift)
+
+
+def _full(
+    config: SeriesConfig, before: State, observation: Observation, scored: Scored, total: float
+) -> tuple[State, Reading]:
+    up = upwards(config.instrument, total)
+    rolling_state, rolled = rolling.step(config.rolling, before.rolling, up)
+    drop_state, fallen = drop.step(_DROP, before.drop, up)
+    drift_state, drifted = drift.step(config.drift, before.drift, up)
+    asked = level.read(config.level, config.instrument, total, observation.rating.items, fallen.fall)
+    after = State(before.ratings + 1, before.clinician_id, rolling_state, drop_state, drift_state)
+    return after, _reading(config, observation, after.ratings, scored, Seen(rolled, fallen, drifted, asked))
+
+
+def _reading(config: SeriesConfig, observation: Observation, number: int, scored: Scored, seen: Seen) -> Reading:
+    instrument, expected = config.instrument, seen.rolling.expected
+    band = _band(config, seen.rolling)
+    detectors = DETECTORS if instrument.family == "alliance" else OUTCOME_DETECTORS
+    return _envelope(
+        observation,
+        number,
+        total=scored.total,
+        facets=scored.facets,
+        index=index(instrument, scored.total) if scored.total is not None else None,
+        score=band,
+        score_index=_indexed(config, band),
+        expected=_expectation(config, expected) if expected else None,
+        tail_probability=published(expected.tail_probability) if expected else None,
+        signals=tuple([detect(seen) for detect in detectors]),
+        quality=_quality(config, observation, number, scored),
+    )
+
+
+def _partial(config: SeriesConfig, observation: Observation, before: State, scored: Scored) -> Reading:
+    number = before.ratings + 1
+    return _envelope(
+        observation,
+        number,
+        why_no_total=scored.why_no_total,
+        facets=scored.facets,
+        quality=_quality(config, observation, number, scored),
+    )
+
+
+def _unscored(observation: Observation, number: int, why: str) -> Reading:
+    return _envelope(observation, number, why_no_total=why)
+
+
+def _envelope(observation: Observation, number: int, **numbers: object) -> Reading:
+    fact = observation.fact
+    return Reading(
+        fact_id=fact.fact_id,
+        rating_id=fact.record_id,
+        session_id=fact.session_id,
+        session_number=number,
+        clinician_id=observation.clinician_id,
+        instrument=observation.rating.instrument,
+        rater=observation.rating.rater,
+        occurred_at=fact.occurred_at,
+        recorded_at=fact.recorded_at,
+        historical=fact.historical,
+        **numbers,  # type: ignore[arg-type]  # the callers above name Reading's own fields
+    )
+
+
+def _quality(config: SeriesConfig, observation: Observation, number: int, scored: Scored) -> tuple[str, ...]:
+    rating, instrument = observation.rating, config.instrument
+    up = None if scored.total is None else upwards(instrument, scored.total)
+    return quality.flags(instrument, rating.items, rating.seconds_to_complete, up, first=number == 1)
+
+
+def _band(config: SeriesConfig, rolled: rolling.Reading) -> Band:
+    ends = sorted(published(upwards(config.instrument, end)) for end in (rolled.low, rolled.high))
+    return Band(published(upwards(config.instrument, rolled.level)), *ends)
+
+
+def _indexed(config: SeriesConfig, band: Band) -> Band:
+    low, high = sorted(index(config.instrument, end) for end in (band.low, band.high))
+    return Band(index(config.instrument, band.level), low, high)
+
+
+def _expectation(config: SeriesConfig, expected: rolling.Expected) -> Expectation:
+    """Quantiles on the instrument's own scale: where that runs downwards, the complement's, turned round."""
+    turned = config.instrument.direction == "down"
+    quantiles = {
+        f"{round(1 - chance, 6) if turned else chance:g}": published(upwards(config.instrument, value))
+        for chance, value in zip(config.rolling.probabilities, expected.quantiles, strict=True)
+    }
+    return Expectation(published(upwards(config.instrument, expected.mean)), quantiles)

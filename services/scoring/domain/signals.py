@@ -1,0 +1,123 @@
+"""Each detector's number with its reason in words, for a clinician to read. Positive is worse, on every detector.
+
+Wording: what was seen and against what; never a diagnosis, never "rupture detected".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from services.scoring.domain import drift, drop, level, rolling
+
+PREDICTIVE_DROP: Final = "predictive-drop"
+RELIABLE_DROP: Final = "reliable-drop"
+DRIFT: Final = "drift"
+LEVEL: Final = "level"
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """`value` is `None` where the detector cannot know yet, and `reason` then says why."""
+
+    detector: str
+    value: float | None
+    unit: str
+    reason: str
+    details: Mapping[str, float | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the parts of a series made of one rating."""
+
+    rolling: rolling.Reading
+    drop: drop.Reading
+    drift: drift.Reading
+    level: level.Reading
+
+
+def published(value: float) -> float:
+    """Rounded to 1e-6, and never -0.0."""
+    return round(value, 6) + 0.0
+
+
+def predictive_drop(seen: Seen) -> Signal:
+    """Rank 1: how far below what this client's own past led to expect."""
+    expected = seen.rolling.expected
+    if expected is None:
+        return Signal(PREDICTIVE_DROP, None, "points", "first rating: nothing to compare with yet")
+    details = {
+        "tail_probability": published(expected.tail_probability),
+        "expected": published(expected.mean),
+        "learned_from": float(seen.rolling.learned_from),
+    }
+    return Signal(PREDICTIVE_DROP, published(expected.drop), "points", _against_usual(expected.drop), details)
+
+
+def reliable_drop(seen: Seen) -> Signal:
+    """Rank 2: the fall since the previous rated session."""
+    fall = seen.drop.fall
+    if fall is None:
+        return Signal(RELIABLE_DROP, None, "points", "first rating: no previous session to compare with")
+    return Signal(RELIABLE_DROP, published(fall), "points", _against_previous(fall))
+
+
+def slow_drift(seen: Seen) -> Signal:
+    """Rank 3: how far recent sessions together lie below this client's usual."""
+    reading = seen.drift
+    if reading.below_sds is None or reading.ewma is None or reading.usual is None or reading.spread is None:
+        return Signal(DRIFT, None, "sd", "first rating: no course to compare with yet")
+    details = {
+        "ewma": published(reading.ewma),
+        "usual": published(reading.usual),
+        "spread": published(reading.spread),
+        "sessions": float(reading.sessions),
+    }
+    side = "below" if reading.below_sds > 0 else "at or above"
+    reason = f"recent sessions together {abs(reading.below_sds):.1f} SD {side} this client's usual"
+    return Signal(DRIFT, published(reading.below_sds), "sd", reason, details)
+
+
+def check_in(seen: Seen) -> Signal:
+    """Rank 5: how many things there are to ask about in the session."""
+    reading = seen.level
+    prompts = tuple(_prompts(reading))
+    details = {
+        "cutoff": reading.cutoff,
+        "crossed": None if reading.crossed is None else float(reading.crossed),
+        "items_below": None if reading.items_below is None else float(reading.items_below),
+        "fell": float(reading.fell),
+    }
+    return Signal(LEVEL, float(len(prompts)), "prompts", "; ".join(prompts) or "nothing stands out", details)
+
+
+Detector = Callable[[Seen], Signal]
+DETECTORS: Final[tuple[Detector, ...]] = (predictive_drop, reliable_drop, slow_drift, check_in)
+"""For alliance measures. Every one obeys the laws of tests/property/test_scoring_detectors.py."""
+OUTCOME_DETECTORS: Final[tuple[Detector, ...]] = (check_in,)
+"""For outcome measures a fall is no strain of the alliance; only the conventional line is told."""
+
+
+def _against_usual(drop_in_points: float) -> str:
+    if abs(drop_in_points) < 0.05:
+        return "at this client's usual"
+    return f"{abs(drop_in_points):.1f} {'below' if drop_in_points > 0 else 'above'} this client's usual"
+
+
+def _against_previous(fall_in_points: float) -> str:
+    if abs(fall_in_points) < 0.05:
+        return "as in the previous rated session"
+    return f"{abs(fall_in_points):.1f} {'below' if fall_in_points > 0 else 'above'} the previous rated session"
+
+
+def _prompts(reading: level.Reading) -> list[str]:
+    said = []
+    if reading.crossed:
+        said.append(f"on the far side of the conventional line at {reading.cutoff:g}")
+    if reading.items_below:
+        said.append(f"{reading.items_below} item{'s' if reading.items_below > 1 else ''} below the conventional line")
+    if reading.fell:
+        said.append("lower than the time before")
+    return said
