@@ -31,18 +31,18 @@ def connection(settings: Settings) -> dict[str, Any]:
     return secured
 
 
-def producer(settings: Settings, *, transactional_id: str | None = None) -> AIOKafkaProducer:
+def producer(settings: Settings, *, transactional_id: str | None = None, **options: Any) -> AIOKafkaProducer:  # noqa: ANN401 - aiokafka's own
     """An idempotent producer that waits for all replicas; with an id, one whose former owner is fenced at start."""
-    extra = {"transactional_id": settings.topic(transactional_id)} if transactional_id else {}
-    return AIOKafkaProducer(
-        **connection(settings),
-        **extra,
-        enable_idempotence=True,
-        acks="all",
-        linger_ms=2,
-        compression_type="lz4",
-        max_request_size=MAX_MESSAGE_BYTES,
-    )
+    base: dict[str, Any] = {
+        "enable_idempotence": True,
+        "acks": "all",
+        "linger_ms": 2,
+        "compression_type": "lz4",
+        "max_request_size": MAX_MESSAGE_BYTES,
+    }
+    if transactional_id:
+        base["transactional_id"] = settings.topic(transactional_id)
+    return AIOKafkaProducer(**connection(settings), **(base | options))
 
 
 def consumer(settings: Settings, *topics: str, group: str | None = None, **options: Any) -> AIOKafkaConsumer:  # noqa: ANN401 - aiokafka's own
