@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 Evidence = Literal["verified", "recalled", "computed", "simulated", "assumed"]
@@ -147,16 +147,23 @@ class Instrument:
     score_only: bool = False
     notes: tuple[str, ...] = ()
 
+    by_code: Mapping[str, Item] = field(init=False, repr=False, compare=False)
+    by_facet: Mapping[str, tuple[Item, ...]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Index the items once: they are looked up for every rating."""
+        facets = dict.fromkeys(item.facet for item in self.items if item.facet)
+        members = {facet: tuple(item for item in self.items if item.facet == facet) for facet in facets}
+        object.__setattr__(self, "by_code", {item.code: item for item in self.items})
+        object.__setattr__(self, "by_facet", members)
+
     @property
     def facets(self) -> tuple[str, ...]:
         """The facets in the order of their first items."""
-        return tuple(dict.fromkeys(item.facet for item in self.items if item.facet))
+        return tuple(self.by_facet)
 
     def item(self, code: str) -> Item | None:
-        return next((item for item in self.items if item.code == code), None)
-
-    def of_facet(self, facet: str) -> tuple[Item, ...]:
-        return tuple(item for item in self.items if item.facet == facet)
+        return self.by_code.get(code)
 
     def risk_items(self) -> Iterator[tuple[Item, Risk]]:
         return ((item, item.risk) for item in self.items if item.risk)

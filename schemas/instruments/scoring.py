@@ -131,13 +131,17 @@ def _total_faults(instrument: Instrument, total: float, *, alone: bool) -> Itera
 
 
 def _scale_faults(code: str | None, value: float, scale: Scale) -> Iterator[Fault]:
-    span = f"{scale.low:g} to {scale.high:g} in steps of {scale.step:g}"
     if not isfinite(value):
-        yield Fault("not-finite", code, f"a number, {span}", scale.low, scale.high, scale.step)
+        yield _scale_fault("not-finite", code, scale)
     elif not scale.low - _ROUNDING <= value <= scale.high + _ROUNDING:
-        yield Fault("out-of-range", code, span, scale.low, scale.high, scale.step)
+        yield _scale_fault("out-of-range", code, scale)
     elif abs(value - _steps(value, scale) * scale.step) > _ROUNDING:
-        yield Fault("off-step", code, span, scale.low, scale.high, scale.step)
+        yield _scale_fault("off-step", code, scale)
+
+
+def _scale_fault(fault: FaultCode, code: str | None, scale: Scale) -> Fault:
+    expected = f"{scale.low:g} to {scale.high:g} in steps of {scale.step:g}"
+    return Fault(fault, code, expected, scale.low, scale.high, scale.step)
 
 
 def _mismatch(instrument: Instrument, scored: Scored, total: float | None) -> Fault | None:
@@ -160,50 +164,45 @@ def _codes(instrument: Instrument) -> str:
 
 
 def _score_items(instrument: Instrument, items: Mapping[str, float | None]) -> Scored:
-    why = _why_no_total(instrument, items)
-    answered = len(_answers(instrument.items, items))
+    answers = {code: _turned(instrument.by_code[code], value) for code, value in items.items() if value is not None}
+    facets = {facet: _facet(instrument, members, answers) for facet, members in instrument.by_facet.items()}
+    why = _why_no_total(instrument, answers, facets)
     return Scored(
-        total=None if why else _combine(instrument, instrument.items, items),
-        facets={facet: _facet(instrument, facet, items) for facet in instrument.facets},
-        answered=answered,
-        prorated=why is None and answered < len(instrument.items),
+        total=None if why else _combine(instrument, instrument.items, list(answers.values())),
+        facets=facets,
+        answered=len(answers),
+        prorated=why is None and len(answers) < len(instrument.items),
         why_no_total=why,
     )
 
 
-def _why_no_total(instrument: Instrument, items: Mapping[str, float | None]) -> str | None:
+def _why_no_total(instrument: Instrument, answers: Mapping[str, int], facets: Mapping[str, float | None]) -> str | None:
     rule, count = instrument.missing, len(instrument.items)
-    answered = len(_answers(instrument.items, items))
-    if answered < rule.min_answered:
-        return f"{answered} of {count} items answered, {rule.min_answered} needed"
+    if len(answers) < rule.min_answered:
+        return f"{len(answers)} of {count} items answered, {rule.min_answered} needed"
     for code in rule.indispensable:
-        if items.get(code) is None:
+        if code not in answers:
             return f"item {code} is unanswered and never prorated"
-    for facet in instrument.facets if rule.min_per_facet else ():
-        if _facet(instrument, facet, items) is None:
+    for facet, value in facets.items() if rule.min_per_facet else ():
+        if value is None:
             return f"fewer than {rule.min_per_facet} items of facet {facet} answered"
     return None
 
 
-def _facet(instrument: Instrument, facet: str, items: Mapping[str, float | None]) -> float | None:
-    members = instrument.of_facet(facet)
+def _facet(instrument: Instrument, members: tuple[Item, ...], answers: Mapping[str, int]) -> float | None:
+    given = [answers[item.code] for item in members if item.code in answers]
     needed = instrument.missing.min_per_facet or len(members)
-    return _combine(instrument, members, items) if len(_answers(members, items)) >= needed else None
+    return _combine(instrument, members, given) if len(given) >= needed else None
 
 
-def _combine(instrument: Instrument, members: tuple[Item, ...], items: Mapping[str, float | None]) -> float:
+def _combine(instrument: Instrument, members: tuple[Item, ...], answers: list[int]) -> float:
     """Sum or mean in whole steps, so that 0.1 + 0.2 is 0.3; missing answers count as the mean of those given."""
-    answers = _answers(members, items)
     weight = len(members) if instrument.rule == "sum" else 1
     return round(sum(answers) * weight * members[0].scale.step / len(answers), 6)
 
 
-def _answers(members: tuple[Item, ...], items: Mapping[str, float | None]) -> list[int]:
-    """The answers given, in steps from zero, reversed ones turned round."""
-    return [_turned(item, value) for item in members if (value := items.get(item.code)) is not None]
-
-
 def _turned(item: Item, value: float) -> int:
+    """An answer in steps from zero, turned round where the item is reversed."""
     steps = _steps(value, item.scale)
     return _steps(item.scale.low + item.scale.high, item.scale) - steps if item.reversed else steps
 

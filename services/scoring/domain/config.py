@@ -50,9 +50,10 @@ class EngineConfig:
 
 @dataclass(frozen=True, slots=True)
 class SeriesConfig:
-    """The parameters of one instrument's series."""
+    """The parameters of one instrument's series; `quantile_names` are probabilities on the instrument's own scale."""
 
     instrument: Instrument
+    quantile_names: tuple[str, ...]
     rolling: rolling.Config
     drift: drift.Config
     level: level.Config
@@ -98,6 +99,7 @@ def series_config(engine: EngineConfig, instrument_key: str) -> SeriesConfig | U
     prior = dict(engine.priors).get(instrument.key, instrument.prior)
     return SeriesConfig(
         instrument=instrument,
+        quantile_names=tuple(f"{chance:g}" for chance in engine.probabilities),
         rolling=_rolling(engine, instrument, prior),
         drift=_drift(engine, instrument.total),
         level=level.Config(fall=round(engine.check_in_fall_share * instrument.total.span, 6)),

@@ -89,8 +89,11 @@ class _Grid:
     per_rating: Floats
     log_ceiling: Floats
     log_floor: Floats
+    values: tuple[float, ...]
+    """What a rating can be: `low`, `low + step`, ... `high`."""
     at_or_below: Floats
-    """Row `i`: how likely a rating is at or below `low + i * step`, for each theta."""
+    """Row `i`: how likely a rating is at or below `values[i]`, for each theta."""
+    probabilities: Floats
 
 
 def start(config: Config) -> State:  # noqa: ARG001 - every module of the domain starts alike
@@ -108,10 +111,11 @@ def step(config: Config, state: State, score: float) -> tuple[State, Reading]:
     >>> round(second.expected.mean, 2), round(second.expected.drop, 2), second.learned_from
     (38.09, 8.09, False)
     """
-    expected = _expect(config, state, score) if state.learned else None
+    grid = _grid(config)
+    expected = _expect(grid, config, state, score) if state.learned else None
     learn = expected is None or not _gated(config, expected)
     after = _learn(config, state, score) if learn else state
-    level, low, high = _level(config, after)
+    level, low, high = _level(grid, config, after)
     return after, Reading(level, low, high, expected, learn)
 
 
@@ -128,13 +132,12 @@ def _learn(config: Config, state: State, score: float) -> State:
     return State(state.inside + 1, state.inside_sum + score, state.at_ceiling, state.at_floor)
 
 
-def _expect(config: Config, state: State, score: float) -> Expected:
-    grid = _grid(config)
+def _expect(grid: _Grid, config: Config, state: State, score: float) -> Expected:
     weights = _weights(grid, config, state)
     mean = float(weights @ grid.within_scale)
     chances = grid.at_or_below @ weights
-    places = np.searchsorted(chances, config.probabilities).tolist()
-    quantiles = tuple([min(config.high, round(config.low + place * config.step, 6)) for place in places])
+    places = chances.searchsorted(grid.probabilities).tolist()
+    quantiles = tuple([grid.values[min(place, len(grid.values) - 1)] for place in places])
     return Expected(mean, quantiles, _tail(config, grid, weights, chances, score), mean - score)
 
 
@@ -147,9 +150,8 @@ def _tail(config: Config, grid: _Grid, weights: Floats, chances: Floats, score: 
     return float(chances[row])
 
 
-def _level(config: Config, state: State) -> tuple[float, float, float]:
+def _level(grid: _Grid, config: Config, state: State) -> tuple[float, float, float]:
     """Mean and 80 % interval of the level, within the scale: a client may sit above what the scale can show."""
-    grid = _grid(config)
     weights = _weights(grid, config, state)
     middle = np.cumsum(weights) - weights / 2
     low, high = np.interp(_INTERVAL, middle, grid.theta).tolist()
@@ -181,7 +183,8 @@ def _grid(config: Config) -> _Grid:
     deviation = theta - config.mu0
     variance = config.sw**2
     half = config.step / 2
-    values = np.arange(round((config.high - config.low) / config.step) + 1) * config.step + config.low
+    count = round((config.high - config.low) / config.step) + 1
+    values = tuple(round(config.low + place * config.step, 6) for place in range(count))
     rows = [_normal(value + half, theta, config.sw) for value in values[:-1]]
     return _Grid(
         theta=theta,
@@ -191,7 +194,9 @@ def _grid(config: Config) -> _Grid:
         per_rating=deviation**2 / (2 * variance),
         log_ceiling=_log_above((config.high - half - theta) / config.sw),
         log_floor=_log_above((theta - config.low - half) / config.sw),
+        values=values,
         at_or_below=np.vstack([*rows, np.ones_like(theta)]),
+        probabilities=np.array(config.probabilities),
     )
 
 

@@ -197,9 +197,8 @@ def _indexed(config: SeriesConfig, band: Band) -> Band:
 
 def _expectation(config: SeriesConfig, expected: rolling.Expected) -> Expectation:
     """Quantiles on the instrument's own scale: where that runs downwards, the complement's, turned round."""
-    turned = config.instrument.direction == "down"
     quantiles = {
-        f"{round(1 - chance, 6) if turned else chance:g}": published(upwards(config.instrument, value))
-        for chance, value in zip(config.rolling.probabilities, expected.quantiles, strict=True)
+        name: upwards(config.instrument, value)
+        for name, value in zip(config.quantile_names, expected.quantiles, strict=True)
     }
     return Expectation(published(upwards(config.instrument, expected.mean)), quantiles)
