@@ -1,0 +1,85 @@
+"""An alert as a card: what was seen, why it was flagged, what would not have been, and what happened since."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from uuid import UUID
+
+from services.alerts.web.records import Alert, Step
+from services.alerts.web.words import Tone, day, invitation, moment, number, title, tone
+
+STATES = {
+    "open": "open",
+    "acknowledged": "acknowledged",
+    "resolved": "resolved",
+    "withdrawn": "withdrawn after a correction",
+    "cleared": "no longer holds",
+}
+ACTIONS = {
+    "opened": "Flagged",
+    "escalated": "Became more pressing",
+    "acknowledged": "Acknowledged",
+    "resolved": "Resolved",
+    "withdrawn": "Withdrawn after a correction of the record",
+    "cleared": "No longer holds",
+    "reopened": "Opened again",
+    "updated": "Numbers updated",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One line of an explanation."""
+
+    term: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    when: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    alert_id: UUID
+    tone: Tone
+    title: str
+    when: str
+    reason: str
+    invitation: str
+    acknowledged: bool
+    state_text: str
+    facts: tuple[Term, ...]
+    steps: tuple[Happened, ...]
+
+
+def card(alert: Alert, resolutions: dict[str, str]) -> Card:
+    state = "history when it was imported" if alert.historical else STATES[alert.state]
+    return Card(
+        alert_id=alert.alert_id,
+        tone=tone(alert.kind, alert.severity),
+        title=title(alert.kind),
+        when=day(alert.occurred_at),
+        reason=alert.reason,
+        invitation=invitation(alert.kind),
+        acknowledged=alert.state == "acknowledged",
+        state_text=state,
+        facts=tuple(_facts(alert)),
+        steps=tuple(_happened(step, resolutions) for step in alert.steps),
+    )
+
+
+def _facts(alert: Alert) -> Iterable[Term]:
+    for name, value in alert.evidence.items():
+        text = number(value) if isinstance(value, float | int) else str(value)
+        yield Term(name.replace("_", " ").capitalize(), text)
+    yield Term("Rule", alert.rule)
+    yield Term("Policy", alert.policy)
+
+
+def _happened(step: Step, resolutions: dict[str, str]) -> Happened:
+    said = resolutions.get(step.reason, step.reason) if step.reason else None
+    return Happened(moment(step.at), f"{ACTIONS.get(step.action, step.action)}{f': {said}' if said else ''}")
