@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from schemas.instruments import Prior, Source
 from services.scoring.domain import episode
 from services.scoring.domain.config import DEFAULT
 from services.scoring.domain.episode import EpisodeResult
@@ -154,3 +155,24 @@ def test_flags_of_doubtful_ratings() -> None:
     items = dict.fromkeys(("relationship", "goals_and_topics", "approach_or_method", "overall"), 0.0)
     doubtful = replace(rating(1, None), rating=Rating("srs@3", "client", items, seconds_to_complete=3.0))
     assert readings(doubtful)["srs@3/1"].quality == ("rushed", "all-items-at-worst", "low-first-rating")
+
+
+def test_numbers_fitted_to_a_clinic_replace_the_registrys() -> None:
+    """A clinic's own prior is used on its own version, and what was made with another is made again."""
+    facts = [rating(1, 30.0), rating(2, 30.0)]
+    prior = Prior(30.0, 2.0, 3.0, Source("fitted to this clinic", "computed"))
+    fitted = replace(DEFAULT, priors=(("srs@3", prior),), fitted_version=1)
+    state, before = episode.step(DEFAULT, episode.start(DEFAULT), facts)
+    _, after = episode.step(fitted, state, [])
+    assert before is not None
+    assert after is not None
+    assert [reading.score == again.score for reading, again in zip(before.readings, after.readings, strict=True)] == [
+        False,
+        False,
+    ]
+    assert after == episode.read_episode(fitted, facts)
+
+
+def test_an_episode_without_facts_says_nothing() -> None:
+    """No fact, no snapshot."""
+    assert episode.read_episode(DEFAULT, []) is None

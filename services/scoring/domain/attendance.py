@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import attrgetter
 from statistics import median
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from services.scoring.domain.config import AttendanceConfig
 from services.scoring.domain.facts import DAY, RATINGS, Fact, Kind
@@ -21,9 +22,8 @@ _OUTCOMES: Final[dict[Kind, Outcome]] = {
 _PRECEDENCE: Final = {"booked": 0, "cancelled": 1, "missed": 2, "attended": 3}
 
 
-@dataclass(frozen=True, slots=True)
-class Appointment:
-    """One appointment as it stands now."""
+class Appointment(NamedTuple):
+    """One appointment as it stands now. A tuple, because a snapshot makes all of an episode's each time."""
 
     session_id: str
     starts_at: int
@@ -56,18 +56,18 @@ class Silence:
 
 def appointments(facts: Iterable[Fact]) -> tuple[Appointment, ...]:
     """Every session's latest state from the records that count now. Somebody who rated was there."""
-    told: dict[str, Fact] = {}
+    told: dict[str, tuple[tuple[int, int, str], Appointment]] = {}
     rated: dict[str, int] = {}
     for fact in facts:
         if fact.kind in RATINGS:
             rated[fact.session] = min(fact.occurred_at, rated.get(fact.session, fact.occurred_at))
-        elif fact.kind in _OUTCOMES and _supersedes(fact, told.get(fact.session)):
-            told[fact.session] = fact
-    merged = {session: Appointment(session, at, "attended") for session, at in rated.items()}
-    for session, fact in told.items():
-        if session not in merged or fact.kind == "session.attended":
-            merged[session] = Appointment(session, _start(fact), _OUTCOMES[fact.kind])
-    return tuple(sorted(merged.values(), key=lambda each: (each.starts_at, each.session_id)))
+        elif (outcome := _OUTCOMES.get(fact.kind)) is not None:
+            _tell(told, fact, outcome)
+    merged = {session: appointment for session, (_, appointment) in told.items()}
+    for session, at in rated.items():
+        if session not in merged or merged[session].outcome != "attended":
+            merged[session] = Appointment(session, at, "attended")
+    return tuple(sorted(merged.values(), key=attrgetter("starts_at", "session_id")))
 
 
 def read(config: AttendanceConfig, sessions: tuple[Appointment, ...], known_at: int) -> Attendance:
@@ -104,17 +104,13 @@ def silence(config: AttendanceConfig, seen: Attendance) -> Silence | None:
     return Silence(max(since + round(amber * DAY), booked), max(since + round(red * DAY), booked), _reason(amber, seen))
 
 
-def _supersedes(fact: Fact, held: Fact | None) -> bool:
+def _tell(told: dict[str, tuple[tuple[int, int, str], Appointment]], fact: Fact, outcome: Outcome) -> None:
     """The later word counts; of words at one time, the one that says more."""
-    return held is None or _rank(fact) > _rank(held)
-
-
-def _rank(fact: Fact) -> tuple[int, int, str]:
-    return (fact.occurred_at, _PRECEDENCE[_OUTCOMES[fact.kind]], fact.fact_id)
-
-
-def _start(fact: Fact) -> int:
-    return fact.occurred_at if fact.starts_at is None else fact.starts_at
+    rank = (fact.occurred_at, _PRECEDENCE[outcome], fact.fact_id)
+    held = told.get(fact.session)
+    if held is None or rank > held[0]:
+        start = fact.occurred_at if fact.starts_at is None else fact.starts_at
+        told[fact.session] = (rank, Appointment(fact.session, start, outcome))
 
 
 def _missed_early(happened: Iterable[Outcome], early_sessions: int) -> bool:

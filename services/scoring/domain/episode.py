@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter, itemgetter
 from typing import Final, Literal
 
 from services.scoring.domain import series
@@ -22,6 +23,7 @@ STATE_VERSION: Final = 1
 """Raise it when a stored step can no longer be resumed from; the facts' own shape is the adapter's to migrate."""
 
 _OWNING: Final = ("episode.opened", "episode.transferred")
+_CHANGING: Final = (*_OWNING, "episode.closed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,7 @@ def _observations(counting: Iterable[Fact]) -> list[Observation]:
     owners = _owners(facts)
     since = [at for at, _, _ in owners]
     rated = [(fact.place, fact, fact.rating) for fact in facts if fact.rating and fact.kind in RATINGS]
-    rated.sort(key=lambda each: each[0])
+    rated.sort(key=itemgetter(0))
     return [
         Observation(fact, rating, fact.clinician_id or _owner_at(owners, bisect_right(since, fact.occurred_at)))
         for _, fact, rating in rated
@@ -191,11 +193,12 @@ def _withdrawn(facts: Sequence[Fact], counting: Mapping[str, Fact], told: Mappin
 
 def _snapshot(engine: EngineConfig, held: Mapping[str, Fact], counting: Mapping[str, Fact], ratings: int) -> Snapshot:
     facts = counting.values()
-    known_at = max(fact.recorded_at for fact in held.values())
-    opened_at, closed_at = _opening(facts)
+    changes = [fact for fact in facts if fact.kind in _CHANGING]
+    known_at = max(map(attrgetter("recorded_at"), held.values()))
+    opened_at, closed_at = _opening(changes)
     seen = read(engine.attendance, appointments(facts), known_at)
     return Snapshot(
-        owner_id=_owner(facts),
+        owner_id=_owner(changes) or _named_last(facts),
         status="open" if closed_at is None else "closed",
         opened_at=opened_at,
         closed_at=closed_at,
@@ -207,28 +210,26 @@ def _snapshot(engine: EngineConfig, held: Mapping[str, Fact], counting: Mapping[
     )
 
 
-def _owner(facts: Iterable[Fact]) -> str | None:
-    """Whoever the episode was opened with or handed to last; else whom the latest fact names."""
-    every = list(facts)
-    owners = _owners(every)
-    if owners:
-        return owners[-1][2]
-    named = [(fact.occurred_at, fact.fact_id, fact.clinician_id) for fact in every if fact.clinician_id]
-    return max(named)[2] if named else None
+def _owner(changes: Iterable[Fact]) -> str | None:
+    """Whoever the episode was opened with or handed to last."""
+    owners = _owners(changes)
+    return owners[-1][2] if owners else None
 
 
-def _opening(facts: Iterable[Fact]) -> tuple[int | None, int | None]:
+def _named_last(facts: Iterable[Fact]) -> str | None:
+    """Whom the latest fact that names anybody names: the owner where nobody opened the episode."""
+    naming = [fact for fact in facts if fact.clinician_id]
+    return max(naming, key=attrgetter("occurred_at", "fact_id")).clinician_id if naming else None
+
+
+def _opening(changes: Iterable[Fact]) -> tuple[int | None, int | None]:
     """When the episode was first opened, and when it was closed unless it was opened or handed on after that."""
-    changes = sorted((fact.occurred_at, fact.kind == "episode.closed", fact.kind) for fact in facts if _is_change(fact))
-    opened = next((at for at, _, kind in changes if kind == "episode.opened"), None)
-    closed = changes[-1][0] if changes and changes[-1][1] else None
+    ordered = sorted((fact.occurred_at, fact.kind == "episode.closed", fact.kind) for fact in changes)
+    opened = next((at for at, _, kind in ordered if kind == "episode.opened"), None)
+    closed = ordered[-1][0] if ordered and ordered[-1][1] else None
     return opened, closed
-
-
-def _is_change(fact: Fact) -> bool:
-    return fact.kind.startswith("episode.")
 
 
 def _clock(facts: Iterable[Fact]) -> Clock:
     """`feed` as soon as one fact came with a clock of its own: an episode is judged by one clock."""
-    return "feed" if any(fact.clock == "feed" for fact in facts) else "wall"
+    return "feed" if "feed" in map(attrgetter("clock"), facts) else "wall"

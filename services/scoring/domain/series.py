@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from schemas.instruments import Rater, Scored, UnknownInstrument, index, score
 from services.scoring.domain import drift, drop, level, quality, rolling
@@ -70,8 +71,7 @@ class State:
     version: int = STATE_VERSION
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(NamedTuple):
     """One rating, and whose alliance it rates."""
 
     fact: Fact
