@@ -1,0 +1,72 @@
+"""Facts of one episode in, what to say about it out. Pure.
+
+**A fact held already changes nothing and is answered again**: its snapshot always, its reading where the fact is the
+one that counts for its rating. So a replay, a retry or a restart repeats answers that may have been lost, and what it
+repeats is equal to what was said (readers keep the latest revision).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from services.scoring.domain import episode
+from services.scoring.domain.config import EngineConfig
+from services.scoring.domain.episode import EpisodeState, Snapshot
+from services.scoring.domain.facts import Fact
+from services.scoring.domain.series import Reading
+from services.scoring.state import Held
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusions:
+    """What is said after some facts of one episode. `incomplete`: some of its facts could not be taken in."""
+
+    snapshot: Snapshot
+    readings: tuple[Reading, ...]
+    withdrawn: tuple[str, ...]
+    facts_held: int
+    engine: int
+    incomplete: bool
+    causes: tuple[Fact, ...]
+
+    def caused(self, rating_id: str) -> list[str]:
+        """The facts among the causes that are versions of this rating."""
+        return [fact.fact_id for fact in self.causes if fact.record_id == rating_id]
+
+
+def on_facts(config: EngineConfig, held: Held | None, facts: Sequence[Fact]) -> tuple[Held, Conclusions]:
+    """Take in facts (at least one) and say what follows."""
+    before = held or Held(episode.start(config))
+    repeated = [fact.fact_id for fact in facts if fact.fact_id in before.episode.facts]
+    after, result = episode.step(config, before.episode, facts)
+    if result is None:
+        raise ValueError("on_facts needs at least one fact")
+    dead = before.dead - {fact.fact_id for fact in facts}
+    readings = result.readings + _again(config, after, repeated, result.readings)
+    return Held(after, dead), Conclusions(
+        snapshot=result.snapshot,
+        readings=readings,
+        withdrawn=result.withdrawn,
+        facts_held=result.facts_held,
+        engine=after.engine,
+        incomplete=bool(dead),
+        causes=tuple({fact.fact_id: fact for fact in facts}.values()),
+    )
+
+
+def on_dead(config: EngineConfig, held: Held | None, fact_id: str) -> Held:
+    """Remember that a fact of this episode could not be taken in, until it is."""
+    before = held or Held(episode.start(config))
+    return Held(before.episode, before.dead | {fact_id})
+
+
+def _again(
+    config: EngineConfig, state: EpisodeState, repeated: Sequence[str], said: Sequence[Reading]
+) -> tuple[Reading, ...]:
+    """The readings of repeated facts: made anew from all facts, which gives the same numbers."""
+    wanted = set(repeated) - {reading.fact_id for reading in said}
+    if not any(state.facts[each].rating for each in wanted):
+        return ()
+    whole = episode.read_episode(config, list(state.facts.values()))
+    return tuple(reading for reading in whole.readings if reading.fact_id in wanted) if whole else ()
