@@ -19,7 +19,7 @@ LicenceStatus = Literal["free", "free-unaltered", "permission", "restricted"]
 
 LOINC = "http://loinc.org"
 SNOMED = "http://snomed.info/sct"
-LOCAL = "https://attune.care/fhir/CodeSystem/instrument"
+LOCAL = "urn:attune:codesystem:instrument"
 """For what has no code elsewhere: no LOINC was found for SRS, ORS, WAI, SAI and ARM."""
 
 

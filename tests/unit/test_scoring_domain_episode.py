@@ -55,7 +55,7 @@ def test_a_fall_is_told_in_a_clinicians_words() -> None:
     assert reasons["predictive-drop"] == "6.1 below this client's usual"
     assert reasons["reliable-drop"] == "6.5 below the previous rated session"
     assert reasons["drift"] == "recent sessions together 1.8 SD below this client's usual"
-    assert reasons["level"] == "on the far side of the conventional line at 36; lower than the time before"
+    assert reasons["level"] == "total below the conventional 36; 6.5 points worse than the time before"
 
 
 def test_another_clinician_restarts_the_baseline() -> None:

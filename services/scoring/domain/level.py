@@ -25,9 +25,10 @@ class Config:
 class Reading:
     """What there is to ask about; `None` where the instrument has no such line."""
 
+    cutoff: Cutoff | None
     crossed: bool | None
-    cutoff: float | None
-    items_below: int | None
+    item_cutoff: Cutoff | None
+    items_crossed: int | None
     fell: bool
 
 
@@ -37,14 +38,16 @@ def read(
     """Hold one rating against the instrument's conventions.
 
     >>> from schemas.instruments import lookup
-    >>> read(Config(1.0), lookup("srs@3"), 36.0, {"overall": 8.9}, 0.4)
-    Reading(crossed=False, cutoff=36, items_below=1, fell=False)
+    >>> seen = read(Config(1.0), lookup("srs@3"), 36.0, {"overall": 8.9}, 0.4)
+    >>> seen.crossed, seen.items_crossed, seen.fell
+    (False, 1, False)
     """
     cutoff = instrument.cutoffs[0] if instrument.cutoffs else None
     return Reading(
+        cutoff=cutoff,
         crossed=crosses(cutoff, total) if cutoff else None,
-        cutoff=cutoff.value if cutoff else None,
-        items_below=_items_below(instrument.item_cutoff, items),
+        item_cutoff=instrument.item_cutoff,
+        items_crossed=_items_crossed(instrument.item_cutoff, items),
         fell=fall is not None and fall >= config.fall,
     )
 
@@ -59,6 +62,6 @@ def crosses(cutoff: Cutoff, value: float) -> bool:
     return bool(_COMPARE[cutoff.comparator](value, cutoff.value))
 
 
-def _items_below(cutoff: Cutoff | None, items: Mapping[str, float | None]) -> int | None:
+def _items_crossed(cutoff: Cutoff | None, items: Mapping[str, float | None]) -> int | None:
     answers = [value for value in items.values() if value is not None]
     return sum(crosses(cutoff, value) for value in answers) if cutoff and answers else None

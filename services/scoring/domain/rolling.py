@@ -84,11 +84,8 @@ class Reading:
 class _Grid:
     theta: Floats
     within_scale: Floats
-    log_prior: Floats
-    per_point: Floats
-    per_rating: Floats
-    log_ceiling: Floats
-    log_floor: Floats
+    log_parts: Floats
+    """Rows: the prior, then what a point above `mu0`, a rating inside, one at the ceiling and one at the floor add."""
     values: tuple[float, ...]
     """What a rating can be: `low`, `low + step`, ... `high`."""
     at_or_below: Floats
@@ -164,14 +161,11 @@ def _within(config: Config, value: float) -> float:
 
 
 def _weights(grid: _Grid, config: Config, state: State) -> Floats:
-    """The posterior over the grid: prior, Gaussian part, and the two ends of the scale."""
+    """The posterior over the grid: prior, Gaussian part, the two ends of the scale, each as often as seen."""
     above_prior = state.inside_sum - state.inside * config.mu0
-    logs = grid.log_prior + above_prior * grid.per_point - state.inside * grid.per_rating
-    if state.at_ceiling:
-        logs += state.at_ceiling * grid.log_ceiling
-    if state.at_floor:
-        logs += state.at_floor * grid.log_floor
-    weights: Floats = np.exp(logs - logs.max())
+    logs = np.array((1.0, above_prior, -state.inside, state.at_ceiling, state.at_floor)) @ grid.log_parts
+    logs -= logs.max()
+    weights: Floats = np.exp(logs, out=logs)
     weights /= weights.sum()
     return weights
 
@@ -189,11 +183,15 @@ def _grid(config: Config) -> _Grid:
     return _Grid(
         theta=theta,
         within_scale=np.clip(theta, config.low, config.high),
-        log_prior=-(deviation**2) / (2 * config.sb**2),
-        per_point=deviation / variance,
-        per_rating=deviation**2 / (2 * variance),
-        log_ceiling=_log_above((config.high - half - theta) / config.sw),
-        log_floor=_log_above((theta - config.low - half) / config.sw),
+        log_parts=np.vstack(
+            [
+                -(deviation**2) / (2 * config.sb**2),
+                deviation / variance,
+                deviation**2 / (2 * variance),
+                _log_above((config.high - half - theta) / config.sw),
+                _log_above((theta - config.low - half) / config.sw),
+            ]
+        ),
         values=values,
         at_or_below=np.vstack([*rows, np.ones_like(theta)]),
         probabilities=np.array(config.probabilities),

@@ -15,6 +15,7 @@ PREDICTIVE_DROP: Final = "predictive-drop"
 RELIABLE_DROP: Final = "reliable-drop"
 DRIFT: Final = "drift"
 LEVEL: Final = "level"
+_SIDE: Final = {"lt": "below", "le": "at or below", "ge": "at or above", "gt": "above"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +84,11 @@ def slow_drift(seen: Seen) -> Signal:
 def check_in(seen: Seen) -> Signal:
     """Rank 5: how many things there are to ask about in the session."""
     reading = seen.level
-    prompts = tuple(_prompts(reading))
+    prompts = _prompts(reading, seen.drop.fall)
     details = {
-        "cutoff": reading.cutoff,
+        "cutoff": reading.cutoff.value if reading.cutoff else None,
         "crossed": None if reading.crossed is None else float(reading.crossed),
-        "items_below": None if reading.items_below is None else float(reading.items_below),
+        "items_below": None if reading.items_crossed is None else float(reading.items_crossed),
         "fell": float(reading.fell),
     }
     return Signal(LEVEL, float(len(prompts)), "prompts", "; ".join(prompts) or "nothing stands out", details)
@@ -112,12 +113,13 @@ def _against_previous(fall_in_points: float) -> str:
     return f"{abs(fall_in_points):.1f} {'below' if fall_in_points > 0 else 'above'} the previous rated session"
 
 
-def _prompts(reading: level.Reading) -> list[str]:
+def _prompts(reading: level.Reading, fall: float | None) -> list[str]:
     said = []
-    if reading.crossed:
-        said.append(f"on the far side of the conventional line at {reading.cutoff:g}")
-    if reading.items_below:
-        said.append(f"{reading.items_below} item{'s' if reading.items_below > 1 else ''} below the conventional line")
-    if reading.fell:
-        said.append("lower than the time before")
+    if reading.crossed and reading.cutoff:
+        said.append(f"total {_SIDE[reading.cutoff.comparator]} the conventional {reading.cutoff.value:g}")
+    if reading.items_crossed and reading.item_cutoff:
+        items = "1 item" if reading.items_crossed == 1 else f"{reading.items_crossed} items"
+        said.append(f"{items} {_SIDE[reading.item_cutoff.comparator]} the conventional {reading.item_cutoff.value:g}")
+    if reading.fell and fall is not None:
+        said.append(f"{fall:.1f} points worse than the time before")
     return said
