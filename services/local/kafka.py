@@ -37,6 +37,9 @@ transaction.state.log.num.partitions=4
 share.coordinator.state.topic.num.partitions=1
 # else every first join of a group waits three seconds
 group.initial.rebalance.delay.ms=0
+# a killed broker may register again only when its former session has ended; default 9 s
+broker.session.timeout.ms=4000
+broker.heartbeat.interval.ms=1000
 num.network.threads=2
 num.io.threads=4
 num.recovery.threads.per.data.dir=2

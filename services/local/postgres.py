@@ -20,8 +20,8 @@ SUPERUSER = "postgres"
 OWNER = "attune_owner"
 DATABASE = "attune"
 SETTINGS = ("listen_addresses=", "unix_socket_permissions=0700", "max_connections=120", "shared_buffers=64MB")
-FORGETFUL = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
-"""A crash of the machine may lose or break the data: for test runs alone."""
+FORGETFUL = ("fsync=off", "full_page_writes=off")
+"""A crash of the machine may lose or break the data, a killed process may not: for test runs alone."""
 
 
 @dataclass(frozen=True, slots=True)
