@@ -143,7 +143,7 @@ def _reading(config: SeriesConfig, observation: Observation, number: int, scored
         expected=_expectation(config, expected) if expected else None,
         tail_probability=published(expected.tail_probability) if expected else None,
         signals=tuple([detect(seen) for detect in detectors]),
-        quality=_quality(config, observation, number, scored),
+        quality=_quality(config, observation, number, scored.total, expected),
     )
 
 
@@ -154,7 +154,7 @@ def _partial(config: SeriesConfig, observation: Observation, before: State, scor
         number,
         why_no_total=scored.why_no_total,
         facets=scored.facets,
-        quality=_quality(config, observation, number, scored),
+        quality=_quality(config, observation, number, None, None),
     )
 
 
@@ -179,10 +179,12 @@ def _envelope(observation: Observation, number: int, **numbers: object) -> Readi
     )
 
 
-def _quality(config: SeriesConfig, observation: Observation, number: int, scored: Scored) -> tuple[str, ...]:
-    rating, instrument = observation.rating, config.instrument
-    up = None if scored.total is None else upwards(instrument, scored.total)
-    return quality.flags(instrument, rating.items, rating.seconds_to_complete, up, first=number == 1)
+def _quality(
+    config: SeriesConfig, observation: Observation, number: int, total: float | None, seen: rolling.Expected | None
+) -> tuple[str, ...]:
+    up = None if total is None else upwards(config.instrument, total)
+    expected = seen.mean if seen else None
+    return quality.flags(config.instrument, observation.rating, up, expected=expected, first=number == 1)
 
 
 def _band(config: SeriesConfig, rolled: rolling.Reading) -> Band:
