@@ -1,0 +1,88 @@
+"""Ingest's tables: the inbox of facts, the outbox, episodes, and what receipts tell."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Index, Integer, LargeBinary, String, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from services.platform.db import Base
+from services.platform.outbox import OutboxColumns
+
+SCHEMA = "ingest"
+OUTBOX = "ingest.outbox"
+
+
+class InboxFact(Base):
+    """One fact as it was accepted: the system of record. `value` is what was published, for replay."""
+
+    __tablename__ = "inbox"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "source", "external_id", "version"),
+        Index("ix_inbox_client", "tenant_id", "client_id", "received_at"),
+        {"schema": SCHEMA},
+    )
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    event_id: Mapped[UUID] = mapped_column(primary_key=True)
+    source: Mapped[str] = mapped_column(String(200))
+    external_id: Mapped[str] = mapped_column(String(200))
+    version: Mapped[int] = mapped_column(Integer)
+    body_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    record_id: Mapped[UUID]
+    client_id: Mapped[UUID]
+    episode_id: Mapped[UUID]
+    type: Mapped[str] = mapped_column(String(40))
+    occurred_at: Mapped[datetime]
+    received_at: Mapped[datetime]
+    value: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class Episode(Base):
+    """One course of care. `reference` is a keyed token of the clinic's own; `None` marks the implicit episode."""
+
+    __tablename__ = "episode"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "client_id", "reference"),
+        Index("ix_episode_implicit", "tenant_id", "client_id", unique=True, postgresql_where=text("implicit")),
+        {"schema": SCHEMA},
+    )
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    episode_id: Mapped[UUID] = mapped_column(primary_key=True)
+    client_id: Mapped[UUID]
+    reference: Mapped[UUID | None]
+    implicit: Mapped[bool]
+    opened_at: Mapped[datetime | None]
+    closed_at: Mapped[datetime | None]
+    facts: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+
+
+class Outbox(OutboxColumns, Base):
+    __tablename__ = "outbox"
+    __table_args__ = (Index("ix_outbox_turn", "lane", "tenant_id", "number"), {"schema": SCHEMA})
+
+
+class Publication(Base):
+    """When a fact was acknowledged by Kafka, for receipts."""
+
+    __tablename__ = "publication"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    event_id: Mapped[UUID] = mapped_column(primary_key=True)
+    published_at: Mapped[datetime]
+
+
+class Outcome(Base):
+    """What became of a fact: `scored`, `no-reading` or `dead-lettered`, for receipts."""
+
+    __tablename__ = "outcome"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    event_id: Mapped[UUID] = mapped_column(primary_key=True)
+    outcome: Mapped[str] = mapped_column(String(16))
+    at: Mapped[datetime]
