@@ -3,7 +3,7 @@
 Stock Faust spends some 300 us on a record before our code sees it (two asyncio tasks, a queue, an event, a reference
 count), and reads its changelog uncommitted. This consumer keeps Faust's group membership, assignor, table and recovery,
 and replaces only the way of a record (docs/adr, "Faust is fed with lists"). What it relies on inside Faust is checked
-by `tests/unit/test_scoring_transport.py`: an upgrade that changes it fails there, not at night.
+by `tests/unit/test_scoring_app_transport.py`: an upgrade that changes it fails there, not at night.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Facts off the wire, fast: msgspec structs that mirror `schemas.events`, and the contract itself as the judge.
 
 msgspec decodes what our own relay writes in a few microseconds. Whatever it refuses goes to the contract
-(`schemas.codec`), which decides and names the reason; so both judge alike (tests/unit/test_scoring_wire.py).
+(`schemas.codec`), which decides and names the reason; so both judge alike (tests/unit/test_scoring_app_wire.py).
 """
 
 from __future__ import annotations
