@@ -59,7 +59,7 @@ def _faust(settings: ScoringSettings) -> ScoringApp:
         broker=f"kafka://{settings.kafka_bootstrap}",
         broker_commit_interval=settings.scoring_commit_seconds,
         broker_session_timeout=settings.kafka_session_timeout_ms / 1000,
-        canonical_url=f"http://{settings.http_host}:{settings.http_port}",
+        canonical_url=_address(settings),
         store="memory://",
         topic_allow_declare=False,
         topic_disable_leader=True,
@@ -67,6 +67,11 @@ def _faust(settings: ScoringSettings) -> ScoringApp:
         web_enabled=False,
         worker_redirect_stdouts=False,
     )
+
+
+def _address(settings: ScoringSettings) -> str:
+    """How Faust tells members apart. A static member's must outlive the process: the broker gives its old one back."""
+    return f"http://{settings.scoring_instance or f'{settings.http_host}:{settings.http_port}'}"
 
 
 def _table(app: ScoringApp, settings: ScoringSettings) -> Any:  # noqa: ANN401 - Faust's table is generic over Any

@@ -92,6 +92,9 @@ class EpisodeScorer:
             except ContractError as error:
                 self._set_aside(scored, record, error.code, error.reason)
                 continue
+            if fact.type in wire.UNSUPPORTED:
+                self._set_aside(scored, record, "unsupported", f"{fact.type} is not acted upon yet")
+                continue
             grouped.setdefault(fact.episode_key, []).append(Arrival(record, fact))
         return grouped
 

@@ -110,6 +110,12 @@ class ListConsumer(Consumer):
     def close(self) -> None:
         """Faust calls this when a rebalance arrives while it stops; `on_stop` does the work."""
 
+    def check(self) -> None:
+        """Raise what ended aiokafka's group membership: it dies quietly, and nothing would ever be assigned again."""
+        coordinator = self._kafka and self._kafka._coordinator  # noqa: SLF001 - said only by a poll, and we may not poll
+        if coordinator is not None:
+            coordinator.check_errors()
+
     async def subscribe(self, topics: Iterable[str]) -> None:
         self._kafka.subscribe(topics=list(topics), listener=_Rebalances(self))
 

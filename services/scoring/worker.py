@@ -8,6 +8,7 @@ from collections.abc import Awaitable
 from time import monotonic
 from typing import cast
 
+from aiokafka.errors import KafkaError
 from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
 from faust.types import TP
@@ -18,6 +19,7 @@ from services.platform.errors import AttuneError, Unavailable
 from services.scoring.app import ScoringApp, build_app
 from services.scoring.lanes import Lane
 from services.scoring.settings import ScoringSettings
+from services.scoring.transport import ListConsumer
 
 WATCH_SECONDS = 0.25
 EXIT_STUCK = 3
@@ -53,10 +55,10 @@ class Watch:
     def alive(self) -> None:
         """Raise whatever should end this process: a lane that failed, an app that crashed, a standstill."""
         if self._app.lanes.failure is not None:
-            raise self._app.lanes.failure
+            raise _told(self._app.lanes.failure)
         if self._app.crashed:
-            reason = type(self._app.crash_reason).__name__
-            raise Unavailable(f"the Faust app crashed: {reason}", hint="this worker restarts and joins anew")
+            raise _told(self._app.crash_reason)
+        cast("ListConsumer", self._app.consumer).check()
         if stalled := self._app.lanes.stalled(self._settings.scoring_stalled_seconds):
             raise Stalled(f"nothing moves on partitions {stalled} while records wait", hint="this worker restarts")
         if self._recovering_for() > self._settings.scoring_recovery_seconds:
@@ -103,11 +105,20 @@ async def run(settings: ScoringSettings, stop: asyncio.Event) -> None:
     working = asyncio.create_task(app.start())
     try:
         await _watch(watch, stop, working)
+    except KafkaError as error:
+        raise _told(error) from error
     finally:
         probes.should_exit = True
         await _within(settings.scoring_stop_seconds, app.stop())
         await _within(settings.scoring_stop_seconds, serving)
         working.cancel()
+
+
+def _told(failure: BaseException | None) -> AttuneError:
+    """The failure as one clear line; what an expected one says already."""
+    if isinstance(failure, AttuneError):
+        return failure
+    return Unavailable(f"scoring cannot go on: {type(failure).__name__}", hint="this worker restarts and joins anew")
 
 
 async def _watch(watch: Watch, stop: asyncio.Event, working: asyncio.Task[None]) -> None:
