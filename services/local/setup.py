@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +27,16 @@ def ensure(settings: LocalSettings, steps: Steps) -> Toolchain:
     Raises:
         DownloadFailed, WrongHash: see their text.
     """
-    found = java.find(settings, steps)
-    source = jars.repository(settings, Path.home())
-    return Toolchain(found, jars.fetch(jars.pinned(), source, settings.cache / "kafka", steps))
+    with _alone(settings.cache):
+        found = java.find(settings, steps)
+        source = jars.repository(settings, Path.home())
+        return Toolchain(found, jars.fetch(jars.pinned(), source, settings.cache / "kafka", steps))
+
+
+@contextmanager
+def _alone(cache: Path) -> Iterator[None]:
+    """Two set-ups of one cache take turns; the second finds everything there."""
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
