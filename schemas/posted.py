@@ -7,9 +7,11 @@ surrogates travel. The same fields arrive as CloudEvents: `id`, `source`, `time`
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from schemas.events import Rater
 
@@ -20,6 +22,19 @@ def _printable(text: str) -> str:
     return text
 
 
+_RFC3339 = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)$", re.IGNORECASE | re.ASCII)
+
+
+def _instant(value: object) -> object:
+    """Text becomes a moment in UTC; a number never does, however much it looks like a time."""
+    if not isinstance(value, str):
+        return value
+    if not _RFC3339.match(value):
+        raise ValueError("a date and time with its UTC offset (RFC 3339)")
+    return datetime.fromisoformat(value.upper()).astimezone(UTC)
+
+
+Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
 Reference = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_printable)]
 Score = Annotated[float, Field(allow_inf_nan=False, ge=-1e6, le=1e6)]
 
@@ -38,7 +53,7 @@ class Posted(BaseModel):
     clinician: Reference | None = Field(default=None, description="Your own reference of the clinician")
     episode: Reference | None = Field(default=None, description="Your own reference of the course of care")
     session: Reference | None = Field(default=None, description="Your own reference of the appointment")
-    occurred_at: AwareDatetime = Field(description="When it happened in care, with its UTC offset")
+    occurred_at: Instant = Field(description="When it happened in care, with its UTC offset")
 
 
 class PostedRating(BaseModel):
@@ -73,14 +88,12 @@ class PostedRatingRetracted(Posted):
 
 class PostedSession(Posted):
     session: Reference
-    starts_at: AwareDatetime | None = Field(
-        default=None, description="The appointment's start; `occurred_at` if absent"
-    )
+    starts_at: Instant | None = Field(default=None, description="The appointment's start; `occurred_at` if absent")
 
 
 class PostedSessionBooked(PostedSession):
     type: Literal["session.booked"]
-    starts_at: AwareDatetime
+    starts_at: Instant
 
 
 class PostedSessionAttended(PostedSession):

@@ -1,0 +1,24 @@
+"""`python -m services.ingest`: the HTTP door."""
+
+from __future__ import annotations
+
+import asyncio
+
+from services.ingest.app import build_app
+from services.ingest.settings import IngestSettings
+from services.platform import health, logs, process
+
+
+async def _serve(stop: asyncio.Event) -> None:
+    settings = IngestSettings()
+    logs.configure("ingest", settings.log_level)
+    server = health.server(build_app(settings), host=settings.http_host, port=settings.http_port)
+    serving = asyncio.create_task(server.serve())
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+    server.should_exit = True
+    await serving
+
+
+if __name__ == "__main__":
+    process.run(_serve)

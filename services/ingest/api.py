@@ -1,0 +1,191 @@
+"""The HTTP door."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.exceptions import HTTPException
+
+from schemas.events import Clock as FactClock
+from services.ingest import bodies, documents, envelopes, receipts
+from services.ingest.clinics import Clinics
+from services.ingest.group import Full, GroupCommit
+from services.ingest.handlers import Draft, Receiving, read
+from services.ingest.settings import IngestSettings
+from services.ingest.store import Accepted
+from services.ingest.strict_json import BadJson
+from services.platform.auth import Keys, Principal
+from services.platform.clock import Clock
+from services.platform.problems import TITLES, Fault, Problem, ProblemError
+
+CLOCK_HEADER = "attune-clock"
+NO_STORE = {"Cache-Control": "no-store"}
+_STATUS = {"created": 201, "known": 200, "conflict": 409, "episode-full": 422}
+_REFUSALS = {
+    "conflict": "this id and version were posted before with another body; a correction takes the next version",
+    "episode-full": "this episode holds as many facts as one may (5,000)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What the routes need."""
+
+    settings: IngestSettings
+    engine: AsyncEngine
+    keys: Keys
+    clock: Clock
+    clinics: Clinics
+    group: GroupCommit
+    batches: asyncio.Semaphore
+
+
+def routes(door: Door) -> APIRouter:
+    """The routes under /v1."""
+    router = APIRouter(prefix="/v1", tags=["events"])
+
+    @router.post("/events", **documents.POST_EVENT)
+    async def post_event(request: Request) -> Response:
+        receiving = await _receiving(door, request)
+        event = await _single(door, request)
+        draft = read(event, receiving)
+        if not isinstance(draft, Draft):
+            raise ProblemError(422, f"{len(draft)} fault(s) in the event", errors=draft)
+        return _answer(await _commit(door, draft))
+
+    @router.post("/events:batch", **documents.POST_BATCH)
+    async def post_batch(request: Request) -> Response:
+        receiving = await _receiving(door, request)
+        if door.batches.locked():
+            raise _come_back("as many batches as may are being worked on")
+        async with door.batches:
+            return await _batch(door, request, receiving)
+
+    @router.get("/events/{event_id}", **documents.GET_RECEIPT)
+    async def get_receipt(request: Request, event_id: UUID) -> Response:
+        principal = await door.keys.authenticate(request.headers.get("authorization"))
+        principal.require("receipts:read")
+        found = await receipts.find(door.engine, principal.tenant_id, event_id)
+        if found is None:
+            raise HTTPException(404)
+        return _json(200, found.model_dump_json().encode())
+
+    return router
+
+
+# ----------------------------------------------------------------------------------------------- who and when
+
+
+async def _receiving(door: Door, request: Request) -> Receiving:
+    principal = await door.keys.authenticate(request.headers.get("authorization"))
+    principal.require("events:write")
+    now, clock = _clock(door, request, principal)
+    clinic = await door.clinics.of(principal.tenant_id)
+    return Receiving(principal.tenant_id, now, clock, clinic.historical_after)
+
+
+def _clock(door: Door, request: Request, principal: Principal) -> tuple[datetime, FactClock]:
+    """By which clock the event is received: ours, or the feed's own."""
+    told = request.headers.get(CLOCK_HEADER)
+    if told is None:
+        return door.clock.now(), "wall"
+    principal.require("clock")
+    try:
+        at = datetime.fromisoformat(told)
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        raise ProblemError(400, "Attune-Clock is a date and time with its UTC offset (RFC 3339)")
+    return at, "feed"
+
+
+# ---------------------------------------------------------------------------------------------------- one event
+
+
+async def _single(door: Door, request: Request) -> object:
+    kind, binary = bodies.media_type(request), "ce-specversion" in request.headers
+    if kind not in bodies.JSON_TYPES:
+        raise ProblemError(415, f"one event is {' or '.join(bodies.JSON_TYPES)}")
+    body = await bodies.read(request, most=bodies.SINGLE_BYTES, seconds=door.settings.ingest_body_seconds)
+    event = bodies.single(body)
+    return envelopes.from_binary(request.headers, event) if binary else envelopes.plain(event)
+
+
+async def _commit(door: Door, draft: Draft) -> Accepted:
+    try:
+        return await door.group.accept(draft)
+    except Full:
+        raise _come_back("more events wait than may") from None
+
+
+def _come_back(why: str) -> ProblemError:
+    return ProblemError(429, f"{why}; come back in a second", headers={"Retry-After": "1"})
+
+
+def _answer(accepted: Accepted) -> Response:
+    status = _STATUS[accepted.verdict]
+    if accepted.received_at is None:
+        raise ProblemError(status, _REFUSALS[accepted.verdict], errors=[Fault(pointer="/id", detail=accepted.verdict)])
+    location = {"Location": f"/v1/events/{accepted.fact_id}"}
+    return _json(status, msgspec.json.encode(_receipt(accepted)), location)
+
+
+def _receipt(accepted: Accepted) -> dict[str, Any]:
+    return {"id": accepted.fact_id, "received": accepted.received_at}
+
+
+def _json(status: int, body: bytes, headers: dict[str, str] | None = None) -> Response:
+    return Response(body, status, headers=NO_STORE | (headers or {}), media_type="application/json")
+
+
+# ------------------------------------------------------------------------------------------------------ a batch
+
+
+async def _batch(door: Door, request: Request, receiving: Receiving) -> Response:
+    kind = bodies.media_type(request)
+    if kind not in bodies.ARRAY_TYPES + bodies.NDJSON_TYPES:
+        raise ProblemError(415, f"a batch is {', '.join(bodies.ARRAY_TYPES + bodies.NDJSON_TYPES)}")
+    body = await bodies.read(request, most=bodies.BATCH_BYTES, seconds=door.settings.ingest_body_seconds)
+    read_events = await asyncio.to_thread(_read_all, body, kind, receiving)
+    drafts = [each for each in read_events if isinstance(each, Draft)]
+    accepted = iter(await door.group.commit(drafts) if drafts else [])
+    results = [
+        _result(place, next(accepted)) if isinstance(each, Draft) else _refused(place, each)
+        for place, each in enumerate(read_events)
+    ]
+    return _json(200, msgspec.json.encode({"results": results}))
+
+
+def _read_all(body: bytes, kind: str, receiving: Receiving) -> list[Draft | Problem]:
+    return [_read_one(event, receiving) for event in bodies.several(body, kind)]
+
+
+def _read_one(event: object, receiving: Receiving) -> Draft | Problem:
+    if isinstance(event, BadJson):
+        return Problem(title=TITLES[400], status=400, detail=str(event))
+    read_event = read(envelopes.plain(event), receiving)
+    return read_event if isinstance(read_event, Draft) else _faulty(read_event)
+
+
+def _faulty(faults: Sequence[Fault]) -> Problem:
+    return Problem(title=TITLES[422], status=422, detail=f"{len(faults)} fault(s) in the event", errors=list(faults))
+
+
+def _result(place: int, accepted: Accepted) -> dict[str, Any]:
+    status = _STATUS[accepted.verdict]
+    if accepted.received_at is not None:
+        return {"index": place, "status": status, **_receipt(accepted)}
+    return _refused(place, Problem(title=TITLES[status], status=status, detail=_REFUSALS[accepted.verdict]))
+
+
+def _refused(place: int, problem: Problem) -> dict[str, Any]:
+    return {"index": place, "status": problem.status, "problem": problem.model_dump(exclude_none=True)}

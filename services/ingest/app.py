@@ -1,0 +1,98 @@
+"""The door's wiring."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from functools import cache
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.responses import Response
+
+from services.ingest import api, documents
+from services.ingest.clinics import Clinics
+from services.ingest.group import GroupCommit
+from services.ingest.handlers import pointer
+from services.ingest.metrics import IngestMetrics
+from services.ingest.settings import IngestSettings
+from services.ingest.store import Store
+from services.ingest.tail import Tail
+from services.platform import db, health, problems
+from services.platform.auth import Keys
+from services.platform.clock import Clock, SystemClock
+from services.platform.vault import Vault, VaultKeys
+
+TITLE = "Attune: what happened in care"
+
+
+def build_app(settings: IngestSettings, *, clock: Clock | None = None) -> FastAPI:
+    """The ASGI application with its background work; it needs PostgreSQL to serve, Kafka only to tell outcomes."""
+    clock = clock or SystemClock()
+    engine = db.create_engine(settings)
+    metrics = IngestMetrics()
+    store = Store(engine, Vault(VaultKeys.from_settings(settings)))
+    group = GroupCommit(store, metrics, most_waiting=settings.ingest_queue, most_together=settings.ingest_group)
+    door = api.Door(
+        settings=settings,
+        engine=engine,
+        keys=Keys(engine, clock),
+        clock=clock,
+        clinics=Clinics(engine, clock),
+        group=group,
+        batches=asyncio.Semaphore(settings.ingest_batches),
+    )
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        tasks = [asyncio.create_task(group.run()), asyncio.create_task(Tail(settings, engine, metrics).run())]
+        yield
+        await _end(tasks, engine)
+
+    app = FastAPI(title=TITLE, version="1", lifespan=lifespan, exception_handlers=problems.HANDLERS, redoc_url=None)
+    app.add_exception_handler(RequestValidationError, _on_bad_path)
+    app.include_router(api.routes(door))
+    app.router.routes.extend(health.routes(metrics.registry, {"database": lambda: db.ping(engine)}))
+    app.openapi = _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way
+    app.middleware("http")(_counting(metrics))
+    return app
+
+
+async def _end(tasks: list[asyncio.Task[None]], engine: AsyncEngine) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await engine.dispose()
+
+
+async def _on_bad_path(_: Request, error: Exception) -> Response:
+    """A receipt's id that is no id."""
+    assert isinstance(error, RequestValidationError)
+    faults = [
+        problems.Fault(pointer=pointer(list(each["loc"])), detail=str(each["type"]), expected="a UUID")
+        for each in error.errors()
+    ]
+    problem = problems.ProblemError(422, "the request is not as documented", errors=faults).problem
+    return problems.respond(problem)
+
+
+def _counting(metrics: IngestMetrics) -> Any:  # noqa: ANN401 - an ASGI middleware function
+    async def count(request: Request, call_next: Any) -> Response:  # noqa: ANN401 - Starlette's own
+        response: Response = await call_next(request)
+        metrics.requests.labels(response.status_code).inc()
+        return response
+
+    return count
+
+
+def _openapi(app: FastAPI) -> Any:  # noqa: ANN401 - FastAPI's own
+    @cache
+    def describe() -> dict[str, Any]:
+        described = get_openapi(title=TITLE, version=app.version, routes=app.routes, openapi_version="3.1.0")
+        return documents.complete(described)
+
+    return describe

@@ -1,0 +1,89 @@
+"""Request bodies: read with a limit on size and time, and split into events."""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.requests import Request
+
+from services.ingest import strict_json
+from services.platform.problems import Fault, ProblemError
+
+SINGLE_BYTES = 256 * 1024
+BATCH_BYTES = 16 * 1024 * 1024
+BATCH_EVENTS = 10_000
+JSON_TYPES = ("application/json", "application/cloudevents+json")
+NDJSON_TYPES = ("application/x-ndjson", "application/jsonl", "application/x-jsonlines")
+ARRAY_TYPES = ("application/json", "application/cloudevents-batch+json")
+
+
+def media_type(request: Request) -> str:
+    return request.headers.get("content-type", "").split(";")[0].strip().lower()
+
+
+async def read(request: Request, *, most: int, seconds: float) -> bytes:
+    """The whole body.
+
+    Raises:
+        ProblemError: 413 too large, 408 too slow, 415 encoded.
+    """
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise ProblemError(415, "bodies are taken as they are, not compressed")
+    length = request.headers.get("content-length", "0")
+    if length.isascii() and length.isdigit() and int(length) > most:
+        raise too_large(most)
+    try:
+        async with asyncio.timeout(seconds):
+            return await _collect(request, most)
+    except TimeoutError:
+        raise ProblemError(408, f"the body did not arrive within {seconds:g} seconds") from None
+
+
+async def _collect(request: Request, most: int) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > most:
+            raise too_large(most)
+    return bytes(body)
+
+
+def too_large(most: int) -> ProblemError:
+    return ProblemError(413, f"at most {most // 1024} KiB are taken; send several batches")
+
+
+def single(body: bytes) -> object:
+    """The one event of a body.
+
+    Raises:
+        ProblemError: 400, not JSON that we take.
+    """
+    try:
+        return strict_json.decode(body)
+    except strict_json.BadJson as error:
+        raise ProblemError(400, str(error), errors=[Fault(pointer="", detail=str(error))]) from None
+
+
+def several(body: bytes, kind: str) -> list[object]:
+    """The events of a batch; in NDJSON a line that is no JSON is a `BadJson` in its place.
+
+    Raises:
+        ProblemError: 400 not an array, 413 too many.
+    """
+    events: object = _lines(body) if kind in NDJSON_TYPES else single(body)
+    if not isinstance(events, list):
+        raise ProblemError(400, "a batch is a JSON array, or NDJSON as application/x-ndjson")
+    if len(events) > BATCH_EVENTS:
+        raise ProblemError(413, f"at most {BATCH_EVENTS} events are taken; send several batches")
+    return events
+
+
+def _lines(body: bytes) -> list[object]:
+    return [_line(line) for line in body.split(b"\n") if line.strip()]
+
+
+def _line(line: bytes) -> object:
+    try:
+        return strict_json.decode(line)
+    except strict_json.BadJson as error:
+        return error

@@ -1,0 +1,112 @@
+"""Which episode a fact belongs to: the one it names, else the one that was open then, else an implicit one.
+
+Pure. A client whose care begins without a named episode has an implicit one; the first named episode adopts it, so
+that for a client with one course of care the order of arrival does not matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+MAX_FACTS = 5_000
+_SAME_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """An episode as ingest knows it. `added` counts the facts of this transaction."""
+
+    episode_id: UUID
+    client_id: UUID
+    reference: UUID | None
+    implicit: bool
+    opened_at: datetime | None = None
+    closed_at: datetime | None = None
+    facts: int = 0
+    added: int = 0
+
+    def covers(self, at: datetime) -> bool:
+        opened = self.opened_at is None or self.opened_at - _SAME_DAY <= at
+        return opened and (self.closed_at is None or at <= self.closed_at + _SAME_DAY)
+
+
+class EpisodeFull(Exception):
+    """The episode holds as many facts as one may."""
+
+
+Token = Callable[..., UUID]
+"""A keyed surrogate of some parts."""
+
+
+@dataclass(slots=True)
+class Courses:
+    """The episodes of the clients of one tenant in one transaction."""
+
+    token: Token
+    by_client: dict[UUID, list[Course]] = field(default_factory=dict)
+
+    def load(self, courses: Iterable[Course]) -> None:
+        self.by_client = {}
+        for course in courses:
+            self.by_client.setdefault(course.client_id, []).append(course)
+
+    def needs_new(self, client: UUID, reference: UUID | None) -> bool:
+        """Whether placing a fact would make or adopt an episode."""
+        return self._standing(client, reference, None) is None
+
+    def place(self, client: UUID, reference: UUID | None, kind: str, at: datetime) -> UUID:
+        """The episode of a fact; the fact is counted there.
+
+        Raises:
+            EpisodeFull: one more would be too many.
+        """
+        course = self._standing(client, reference, at) or self._adopt(client, reference) or self._new(client, reference)
+        if course.facts + course.added >= MAX_FACTS:
+            raise EpisodeFull
+        self._put(_after(replace(course, added=course.added + 1), kind, at))
+        return course.episode_id
+
+    def touched(self) -> list[Course]:
+        """What has to be written, in one order for everybody."""
+        every = (course for courses in self.by_client.values() for course in courses)
+        return sorted((course for course in every if course.added), key=lambda course: course.episode_id)
+
+    def _standing(self, client: UUID, reference: UUID | None, at: datetime | None) -> Course | None:
+        courses = self.by_client.get(client, [])
+        if reference is not None:
+            return next((course for course in courses if course.reference == reference), None)
+        covering = [course for course in courses if at is None or course.covers(at)]
+        still_open = [course for course in courses if course.closed_at is None]
+        return max(covering or still_open or courses, key=_recency, default=None)
+
+    def _adopt(self, client: UUID, reference: UUID | None) -> Course | None:
+        courses = self.by_client.get(client, [])
+        nameless = next((course for course in courses if course.implicit and course.reference is None), None)
+        return replace(nameless, reference=reference) if nameless and reference else None
+
+    def _new(self, client: UUID, reference: UUID | None) -> Course:
+        named = ("implicit",) if reference is None else ("named", str(reference))
+        episode = self.token("episode-id", str(client), *named)
+        return Course(episode, client, reference, implicit=reference is None)
+
+    def _put(self, course: Course) -> None:
+        others = [each for each in self.by_client.get(course.client_id, []) if each.episode_id != course.episode_id]
+        self.by_client[course.client_id] = [*others, course]
+
+
+def _recency(course: Course) -> tuple[bool, float, str]:
+    opened = course.opened_at
+    return (opened is not None, opened.timestamp() if opened else 0.0, str(course.episode_id))
+
+
+def _after(course: Course, kind: str, at: datetime) -> Course:
+    if kind == "episode.opened":
+        reopened = course.closed_at is not None and at > course.closed_at
+        opened = min(course.opened_at or at, at)
+        return replace(course, opened_at=opened, closed_at=None if reopened else course.closed_at)
+    if kind == "episode.closed":
+        return replace(course, closed_at=max(course.closed_at or at, at))
+    return course

@@ -1,0 +1,101 @@
+"""Group commit: the single posts that arrived while the last transaction was committing share the next one.
+
+A transaction costs a disk's sync whatever it holds, so sharing it is what makes single posts cheap. A post whose own
+data breaks the transaction must not take the others down: the group then goes one by one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from time import monotonic
+
+from services.ingest.handlers import Draft
+from services.ingest.metrics import IngestMetrics
+from services.ingest.store import Accepted, Store
+from services.platform import logs
+from services.platform.db import is_transient
+from services.platform.errors import Unavailable
+
+RETRIES = 3
+RETRY_SECONDS = 0.2
+
+
+class Full(Exception):
+    """More posts wait than may: the sender should come back."""
+
+
+class GroupCommit:
+    """Takes drafts one at a time, commits them together."""
+
+    def __init__(self, store: Store, metrics: IngestMetrics, *, most_waiting: int, most_together: int) -> None:
+        self._store = store
+        self._metrics = metrics
+        self._waiting: asyncio.Queue[tuple[Draft, asyncio.Future[Accepted]]] = asyncio.Queue(most_waiting)
+        self._most_together = most_together
+
+    async def accept(self, draft: Draft) -> Accepted:
+        """The verdict, once it is committed.
+
+        Raises:
+            Full: the queue is.
+            Unavailable: the database did not answer; whether it was stored is unknown, posting again is safe.
+        """
+        future: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
+        try:
+            self._waiting.put_nowait((draft, future))
+        except asyncio.QueueFull:
+            raise Full from None
+        self._metrics.waiting.set(self._waiting.qsize())
+        return await future
+
+    async def run(self) -> None:
+        """Commit groups for ever; end it by cancelling, after the door is closed."""
+        while True:
+            group = [await self._waiting.get()]
+            while len(group) < self._most_together and not self._waiting.empty():
+                group.append(self._waiting.get_nowait())
+            await self._settle(group)
+
+    async def _settle(self, group: Sequence[tuple[Draft, asyncio.Future[Accepted]]]) -> None:
+        try:
+            verdicts = await self.commit([draft for draft, _ in group])
+        except Exception as error:  # noqa: BLE001 - whatever it was, it belongs to the posts of this group
+            await self._fall_back(group, error)
+            return
+        for (_, future), verdict in zip(group, verdicts, strict=True):
+            if not future.done():
+                future.set_result(verdict)
+
+    async def _fall_back(self, group: Sequence[tuple[Draft, asyncio.Future[Accepted]]], error: Exception) -> None:
+        if len(group) > 1 and not is_transient(error):
+            for each in group:
+                await self._settle([each])
+            return
+        for _, future in group:
+            if not future.done():
+                future.set_exception(error)
+
+    async def commit(self, drafts: Sequence[Draft]) -> list[Accepted]:
+        """Commit these together, now; a passing fault of the database is tried again."""
+        began = monotonic()
+        for attempt in range(RETRIES + 1):
+            try:
+                verdicts = await self._store.accept(drafts)
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                if attempt == RETRIES:
+                    raise Unavailable("the database does not answer") from error
+                logs.get("ingest.group").warning("commit failed, trying again", attempt=attempt, exc_info=error)
+                await asyncio.sleep(RETRY_SECONDS * 2**attempt)
+            else:
+                self._count(verdicts, monotonic() - began)
+                return verdicts
+        raise AssertionError("unreachable")
+
+    def _count(self, verdicts: Sequence[Accepted], seconds: float) -> None:
+        self._metrics.commit_seconds.observe(seconds)
+        self._metrics.group_events.observe(len(verdicts))
+        for verdict in verdicts:
+            self._metrics.events.labels(verdict.verdict).inc()

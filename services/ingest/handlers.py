@@ -1,0 +1,171 @@
+"""What a posted event means: pure, from JSON to a draft or to everything that is wrong with it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+import rfc8785
+from pydantic import TypeAdapter, ValidationError
+
+from schemas import posted
+from schemas.events import Clock
+from schemas.instruments import Instrument, lookup, rater_fault, score
+from schemas.posted import Posted, PostedRating, PostedSession
+from services.platform.problems import Fault
+
+FACTS = uuid5(NAMESPACE_URL, "https://attune.care/facts")
+AHEAD = timedelta(days=1)
+"""How far a clinic's clock may be ahead of ours."""
+BOOKED_AHEAD = timedelta(days=730)
+EARLIEST = datetime.fromisoformat("1990-01-01T00:00:00+00:00")
+_MAX_NAME = 64
+_ADAPTER: TypeAdapter[posted.PostedEvent] = TypeAdapter(posted.PostedEvent)
+_EXPECTED = {
+    "missing": "a value",
+    "extra_forbidden": "no such field",
+    "string_type": "a string",
+    "float_type": "a number",
+    "int_type": "a whole number",
+    "finite_number": "a finite number",
+    "dict_type": "an object",
+    "model_type": "an object",
+    "model_attributes_type": "an object",
+    "union_tag_not_found": "type: what happened",
+    "union_tag_invalid": "one of the event types in the API documentation",
+    "datetime_type": "a date and time with its UTC offset (RFC 3339)",
+    "timezone_aware": "a date and time with its UTC offset (RFC 3339)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Receiving:
+    """What receipt adds: whose event it is and by which clock it was received."""
+
+    tenant_id: UUID
+    now: datetime
+    clock: Clock
+    historical_after: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An event that is sound in itself: ready to be given surrogates and committed."""
+
+    receiving: Receiving
+    event: posted.PostedEvent
+    fact_id: UUID
+    record_id: UUID
+    body_hash: bytes
+
+    @property
+    def historical(self) -> bool:
+        return self.event.occurred_at < self.receiving.now - self.receiving.historical_after
+
+
+def read(event: object, receiving: Receiving) -> Draft | tuple[Fault, ...]:
+    """The draft of one posted event (plain JSON, as an object), or every fault in it."""
+    if not isinstance(event, dict):
+        return (Fault(pointer="", detail="not an object", expected="one event as a JSON object"),)
+    try:
+        checked = _ADAPTER.validate_python(event)
+    except ValidationError as error:
+        return tuple(_fault(each) for each in error.errors(include_url=False, include_input=False))
+    faults = (*_time_faults(checked, receiving.now), *_rating_faults(getattr(checked, "rating", None)))
+    return faults or _draft(checked, receiving)
+
+
+def _draft(event: posted.PostedEvent, receiving: Receiving) -> Draft:
+    record = f"{receiving.tenant_id}|{event.source}|{event.id}"
+    body = rfc8785.dumps(event.model_dump(mode="json"))
+    return Draft(
+        receiving=receiving,
+        event=event,
+        fact_id=uuid5(FACTS, f"{record}|{event.version}"),
+        record_id=uuid5(FACTS, record),
+        body_hash=hashlib.sha256(body).digest(),
+    )
+
+
+# ------------------------------------------------------------------------------------------------ faults
+
+
+def _fault(error: Mapping[str, Any]) -> Fault:
+    place = [part for number, part in enumerate(error["loc"]) if number or part not in _TYPES]
+    kind = str(error["type"])
+    return Fault(pointer=pointer(place), detail=kind.replace("_", " "), expected=_expected(kind, error))
+
+
+_TYPES = frozenset(
+    {
+        "rating.submitted", "rating.amended", "rating.retracted", "session.booked", "session.attended",
+        "session.missed", "session.cancelled", "episode.opened", "episode.closed", "episode.transferred",
+    }
+)  # fmt: skip
+"""pydantic names the variant first in a place; a JSON pointer does not."""
+
+
+def _expected(kind: str, error: Mapping[str, Any]) -> str | None:
+    context = error.get("ctx", {})
+    bounds = {"greater_than_equal": ("ge", "at least"), "less_than_equal": ("le", "at most")}
+    if kind in bounds:
+        name, words = bounds[kind]
+        return f"{words} {context[name]}"
+    if kind == "string_too_long":
+        return f"at most {context['max_length']} characters"
+    if kind in {"literal_error", "value_error"}:
+        return str(context.get("expected") or context.get("error"))
+    return _EXPECTED.get(kind)
+
+
+def pointer(place: list[Any]) -> str:
+    """A JSON pointer (RFC 6901); names that a caller made up are cut and cleaned.
+
+    >>> pointer(["rating", "items", "a/b"])
+    '/rating/items/a~1b'
+    """
+    return "".join("/" + _clean(str(part)).replace("~", "~0").replace("/", "~1") for part in place)[:500]
+
+
+def _clean(name: str) -> str:
+    return "".join(letter if letter.isprintable() else "?" for letter in name[:_MAX_NAME])
+
+
+def _time_faults(event: Posted, now: datetime) -> list[Fault]:
+    ahead = BOOKED_AHEAD if event.type == "session.booked" else AHEAD  # type: ignore[attr-defined]  # every variant has it
+    times = {"occurred_at": (event.occurred_at, AHEAD)}
+    if isinstance(event, PostedSession) and event.starts_at is not None:
+        times["starts_at"] = (event.starts_at, ahead)
+        times["occurred_at"] = (event.occurred_at, ahead)
+    return [
+        Fault(pointer=f"/{name}", detail="beyond what can be", expected=f"from 1990 to {most.days} days from now")
+        for name, (at, most) in times.items()
+        if not EARLIEST <= at <= now + most
+    ]
+
+
+def _rating_faults(rating: PostedRating | None) -> list[Fault]:
+    if rating is None:
+        return []
+    instrument = lookup(rating.instrument)
+    if not isinstance(instrument, Instrument):
+        return [Fault(pointer="/rating/instrument", detail="unknown instrument", expected=instrument.expected)]
+    faults = [_item_fault(each) for each in _scoring_faults(instrument, rating)]
+    wrong = rater_fault(instrument, rating.rater)
+    return [*faults, Fault(pointer="/rating/rater", detail=wrong.code, expected=wrong.expected)] if wrong else faults
+
+
+def _scoring_faults(instrument: Instrument, rating: PostedRating) -> tuple[Any, ...]:
+    scored = score(instrument, rating.items, rating.total)
+    return scored if isinstance(scored, tuple) else ()
+
+
+def _item_fault(fault: Any) -> Fault:  # noqa: ANN401 - schemas.instruments.Fault, whose name is ours too
+    place = ["rating", "items", fault.item] if fault.item is not None else ["rating"]
+    if fault.item is None and fault.code in {"total-mismatch", "out-of-range", "off-step", "not-finite"}:
+        place = ["rating", "total"]
+    return Fault(pointer=pointer(place), detail=fault.code, expected=fault.expected)

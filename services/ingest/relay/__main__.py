@@ -1,0 +1,78 @@
+"""`python -m services.ingest.relay`."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.ingest.metrics import RelayMetrics
+from services.ingest.models import OUTBOX
+from services.ingest.relay.observer import PublicationNotes
+from services.ingest.settings import RelaySettings
+from services.platform import db, health, kafka, logs, process
+from services.platform.clock import SystemClock
+from services.platform.outbox import Relay
+
+COUNT_SECONDS = 5.0
+
+
+async def _serve(stop: asyncio.Event) -> None:
+    settings = RelaySettings()
+    logs.configure("relay", settings.log_level)
+    engine, metrics = db.create_engine(settings), RelayMetrics()
+    checks = {"database": lambda: db.ping(engine)}
+    probes = health.server(health.app(metrics.registry, checks), host=settings.http_host, port=settings.http_port)
+    serving = asyncio.create_task(probes.serve())
+    counting = asyncio.create_task(_count(engine, metrics))
+    await _publish(settings, engine, metrics, stop)
+    probes.should_exit = True
+    counting.cancel()
+    await serving
+    await engine.dispose()
+
+
+async def _publish(settings: RelaySettings, engine: AsyncEngine, metrics: RelayMetrics, stop: asyncio.Event) -> None:
+    producer = await _connected(settings, stop)
+    if producer is None:
+        return
+    observer = PublicationNotes(metrics, SystemClock())
+    try:
+        await Relay(engine, producer, OUTBOX, settings.kafka_topic_prefix, observer).run(stop)
+    finally:
+        await producer.stop()
+
+
+async def _connected(settings: RelaySettings, stop: asyncio.Event) -> AIOKafkaProducer | None:
+    """A producer, once Kafka answers; until then the outbox keeps everything."""
+    while not stop.is_set():
+        producer = kafka.producer(settings, linger_ms=0)
+        try:
+            await producer.start()
+        except KafkaError as error:
+            logs.get("relay").warning("no Kafka yet", reason=type(error).__name__)
+            await producer.stop()
+            await asyncio.sleep(1)
+        else:
+            return producer
+    return None
+
+
+async def _count(engine: AsyncEngine, metrics: RelayMetrics) -> None:
+    """How much waits, for dashboards."""
+    query = text(f"select count(*) from (select 1 from {OUTBOX} limit 1000000) as waiting")  # noqa: S608 - ours
+    while True:
+        try:
+            async with engine.connect() as connection:
+                metrics.waiting.set((await connection.execute(query)).scalar_one())
+        except Exception as error:
+            if not db.is_transient(error):
+                raise
+        await asyncio.sleep(COUNT_SECONDS)
+
+
+if __name__ == "__main__":
+    process.run(_serve)

@@ -1,0 +1,42 @@
+"""The store's SQL: each statement takes any number of rows."""
+
+from __future__ import annotations
+
+from sqlalchemy import text
+
+KNOWN = text("""
+    select event_id, body_hash, received_at from ingest.inbox
+    where tenant_id = :tenant and event_id = any(cast(:ids as uuid[]))
+""")
+LOCK_EPISODES = text("select pg_advisory_xact_lock(hashtextextended('episodes ' || :tenant, 0))")
+EPISODES = text("""
+    select episode_id, client_id, reference, implicit, opened_at, closed_at, facts from ingest.episode
+    where tenant_id = :tenant and client_id = any(cast(:clients as uuid[]))
+""")
+INSERT = text("""
+    insert into ingest.inbox (tenant_id, event_id, source, external_id, version, body_hash, record_id, client_id,
+                              episode_id, type, occurred_at, received_at, value)
+    select :tenant, n.* from unnest(
+      cast(:events as uuid[]), cast(:sources as text[]), cast(:externals as text[]), cast(:versions as int[]),
+      cast(:hashes as bytea[]), cast(:records as uuid[]), cast(:clients as uuid[]), cast(:episodes as uuid[]),
+      cast(:types as text[]), cast(:occurred as timestamptz[]), cast(:received as timestamptz[]),
+      cast(:values as bytea[])) as n
+    on conflict do nothing
+    returning event_id
+""")
+EARLIER = text("""
+    select distinct on (record_id) record_id, value from ingest.inbox
+    where tenant_id = :tenant and record_id = any(cast(:records as uuid[])) and type <> 'rating.retracted'
+    order by record_id, version desc
+""")
+WRITE_EPISODES = text("""
+    insert into ingest.episode as e (tenant_id, episode_id, client_id, reference, implicit, opened_at, closed_at, facts)
+    select :tenant, n.* from unnest(
+      cast(:episodes as uuid[]), cast(:clients as uuid[]), cast(:references as uuid[]), cast(:implicits as boolean[]),
+      cast(:opened as timestamptz[]), cast(:closed as timestamptz[]), cast(:added as int[])) as n
+    on conflict (tenant_id, episode_id) do update set
+      reference = coalesce(e.reference, excluded.reference),
+      opened_at = excluded.opened_at,
+      closed_at = excluded.closed_at,
+      facts = e.facts + excluded.facts
+""")

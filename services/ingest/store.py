@@ -1,0 +1,208 @@
+"""Commits drafts: one transaction, a few multi-row statements, whatever their number.
+
+When the process dies before the commit, nothing happened and nobody was told otherwise. After it, everything is there:
+the same post finds itself by its key and gets the same receipt.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from schemas.codec import encode_fact
+from schemas.events import Fact, RatingRetracted
+from schemas.topics import RISK_ITEMS
+from services.ingest import statements as sql
+from services.ingest.episodes import Course, Courses, EpisodeFull
+from services.ingest.facts import Surrogates, fact_of, outgoing, retracted_risk, sealed
+from services.ingest.handlers import Draft
+from services.ingest.models import OUTBOX
+from services.platform.db import transaction
+from services.platform.outbox import Lane, Outgoing, append
+from services.platform.vault import Vault
+
+Verdict = Literal["created", "known", "conflict", "episode-full"]
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What became of a draft: `received_at` is there unless it was refused."""
+
+    verdict: Verdict
+    fact_id: UUID
+    received_at: datetime | None
+
+
+class Store:
+    """The inbox and the outbox, and who is who."""
+
+    def __init__(self, engine: AsyncEngine, vault: Vault) -> None:
+        self._engine = engine
+        self._vault = vault
+
+    async def accept(self, drafts: Sequence[Draft]) -> list[Accepted]:
+        """Commit what is new; one verdict for each draft, in their order."""
+        verdicts: dict[int, Accepted] = {}
+        by_tenant: defaultdict[UUID, list[tuple[int, Draft]]] = defaultdict(list)
+        for place, draft in enumerate(drafts):
+            by_tenant[draft.receiving.tenant_id].append((place, draft))
+        async with transaction(self._engine, by_tenant) as connection:
+            for tenant in sorted(by_tenant):
+                places, theirs = zip(*by_tenant[tenant], strict=True)
+                work = _TenantWork(connection, tenant, self._vault)
+                verdicts |= dict(zip(places, await work.accept(theirs), strict=True))
+        return [verdicts[place] for place in range(len(drafts))]
+
+
+def _verdict(draft: Draft, known: dict[UUID, tuple[bytes, datetime]], *, created: bool) -> Accepted:
+    if draft.fact_id not in known:
+        return Accepted("episode-full", draft.fact_id, None)
+    body_hash, received_at = known[draft.fact_id]
+    if body_hash != draft.body_hash:
+        return Accepted("conflict", draft.fact_id, None)
+    return Accepted("created" if created else "known", draft.fact_id, received_at)
+
+
+@dataclass(slots=True)
+class _TenantWork:
+    """One tenant's share of a transaction."""
+
+    connection: AsyncConnection
+    tenant: UUID
+    vault: Vault
+
+    async def accept(self, drafts: Sequence[Draft]) -> list[Accepted]:
+        first: dict[UUID, Draft] = {}
+        for draft in drafts:
+            first.setdefault(draft.fact_id, draft)
+        known = await self._known(first)
+        fresh = [draft for fact_id, draft in first.items() if fact_id not in known]
+        created, full = await self._commit(fresh) if fresh else (set[UUID](), set[UUID]())
+        # After the insert, what another process committed meanwhile is seen as well.
+        known |= await self._known(draft.fact_id for draft in fresh if draft.fact_id not in full)
+        new = {id(draft) for draft in fresh if draft.fact_id in created}
+        return [_verdict(draft, known, created=id(draft) in new) for draft in drafts]
+
+    async def _known(self, fact_ids: Iterable[UUID]) -> dict[UUID, tuple[bytes, datetime]]:
+        ids = list(fact_ids)
+        if not ids:
+            return {}
+        rows = await self.connection.execute(sql.KNOWN, {"tenant": self.tenant, "ids": ids})
+        return {row.event_id: (row.body_hash, row.received_at) for row in rows}
+
+    async def _commit(self, drafts: Sequence[Draft]) -> tuple[set[UUID], set[UUID]]:
+        """Surrogates, episodes, inbox, outbox. Returns the ids that were new, and those that found no room."""
+        clients = await self.vault.surrogates(self.connection, self.tenant, "client", {d.event.client for d in drafts})
+        named = {d.event.clinician for d in drafts if d.event.clinician is not None}
+        clinicians = await self.vault.surrogates(self.connection, self.tenant, "clinician", named)
+        courses = await self._courses(drafts, clients)
+        placed, full = self._place(drafts, clients, clinicians, courses)
+        facts = [(draft, fact_of(draft, who)) for draft, who in placed]
+        records = {fact.fact_id: encode_fact(fact) for _, fact in facts}
+        created = await self._insert([(draft, fact, records[fact.fact_id].value) for draft, fact in facts])
+        rows = [row for d, fact in facts if fact.fact_id in created for row in outgoing(d, fact, records[fact.fact_id])]
+        rows += await self._retractions([fact for _, fact in facts if fact.fact_id in created])
+        await append(self.connection, OUTBOX, rows)
+        await self._write(courses.touched())
+        return created, full
+
+    def _token(self, *parts: str) -> UUID:
+        return self.vault.token(self.tenant, *parts)
+
+    def _reference(self, draft: Draft, client: UUID) -> UUID | None:
+        named = draft.event.episode
+        return None if named is None else self._token("episode", str(client), named)
+
+    async def _courses(self, drafts: Sequence[Draft], clients: dict[str, UUID]) -> Courses:
+        """The clients' episodes; where one has to be made, under a lock, so that two do not make two."""
+        courses = Courses(self._token)
+        wanted = {(clients[d.event.client], self._reference(d, clients[d.event.client])) for d in drafts}
+        ids = sorted({client for client, _ in wanted})
+        courses.load(await self._load(ids))
+        if any(courses.needs_new(client, reference) for client, reference in wanted):
+            await self.connection.execute(sql.LOCK_EPISODES, {"tenant": str(self.tenant)})
+            courses.load(await self._load(ids))
+        return courses
+
+    async def _load(self, clients: list[UUID]) -> list[Course]:
+        rows = await self.connection.execute(sql.EPISODES, {"tenant": self.tenant, "clients": clients})
+        return [Course(*row) for row in rows]
+
+    def _place(
+        self, drafts: Sequence[Draft], clients: dict[str, UUID], clinicians: dict[str, UUID], courses: Courses
+    ) -> tuple[list[tuple[Draft, Surrogates]], set[UUID]]:
+        placed, full = [], set()
+        for draft in sorted(drafts, key=lambda each: (each.event.occurred_at, each.fact_id)):
+            client = clients[draft.event.client]
+            try:
+                reference = self._reference(draft, client)
+                episode = courses.place(client, reference, draft.event.type, draft.event.occurred_at)
+            except EpisodeFull:
+                full.add(draft.fact_id)
+                continue
+            clinician = clinicians.get(draft.event.clinician or "")
+            placed.append((draft, Surrogates(client, clinician, episode, self._session(draft, client))))
+        return placed, full
+
+    def _session(self, draft: Draft, client: UUID) -> UUID | None:
+        """The appointment, by the clinic's reference; a rating without one belongs to its day."""
+        event: Any = draft.event
+        if event.session is not None:
+            return self._token("session", str(client), event.session)
+        if event.type.startswith("rating.") and event.type != "rating.retracted":
+            return self._token("session-day", str(client), event.occurred_at.date().isoformat())
+        return None
+
+    async def _insert(self, facts: Sequence[tuple[Draft, Fact, bytes]]) -> set[UUID]:
+        if not facts:
+            return set()
+        rows = sorted(facts, key=lambda each: each[1].fact_id)
+        columns = {
+            "events": [fact.fact_id for _, fact, _ in rows],
+            "sources": [draft.event.source for draft, _, _ in rows],
+            "externals": [draft.event.id for draft, _, _ in rows],
+            "versions": [fact.version for _, fact, _ in rows],
+            "hashes": [draft.body_hash for draft, _, _ in rows],
+            "records": [fact.record_id for _, fact, _ in rows],
+            "clients": [fact.client_id for _, fact, _ in rows],
+            "episodes": [fact.episode_id for _, fact, _ in rows],
+            "types": [draft.event.type for draft, _, _ in rows],
+            "occurred": [fact.occurred_at for _, fact, _ in rows],
+            "received": [fact.recorded_at for _, fact, _ in rows],
+            "values": [value for _, _, value in rows],
+        }
+        inserted = await self.connection.execute(sql.INSERT, columns | {"tenant": self.tenant})
+        return set(inserted.scalars())
+
+    async def _retractions(self, facts: Sequence[Fact]) -> list[Outgoing]:
+        """A retracted form's risk answers are taken back on their own road."""
+        retracted = {fact.record_id: fact for fact in facts if isinstance(fact, RatingRetracted)}
+        if not retracted:
+            return []
+        values = {"tenant": self.tenant, "records": list(retracted)}
+        earlier = (await self.connection.execute(sql.EARLIER, values)).all()
+        return [
+            Outgoing(self.tenant, risk.fact_id, Lane.RISK, RISK_ITEMS.name, sealed(risk))
+            for row in earlier
+            for risk in retracted_risk(retracted[row.record_id], row.value)
+        ]
+
+    async def _write(self, courses: Sequence[Course]) -> None:
+        if not courses:
+            return
+        columns = {
+            "episodes": [course.episode_id for course in courses],
+            "clients": [course.client_id for course in courses],
+            "references": [course.reference for course in courses],
+            "implicits": [course.implicit for course in courses],
+            "opened": [course.opened_at for course in courses],
+            "closed": [course.closed_at for course in courses],
+            "added": [course.added for course in courses],
+        }
+        await self.connection.execute(sql.WRITE_EPISODES, columns | {"tenant": self.tenant})
