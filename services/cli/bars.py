@@ -1,0 +1,42 @@
+"""Progress, for people: a bar with a rate on a terminal, nothing elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+
+class Rate(ProgressColumn):
+    """Events per second."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:,.0f} events/s" if speed else "", style="cyan")
+
+
+class Advance:
+    """Where a running task is."""
+
+    def __init__(self, progress: Progress, what: str, total: int) -> None:
+        self._progress = progress
+        self._task = progress.add_task(what, total=total)
+
+    def by(self, count: int) -> None:
+        self._progress.advance(self._task, count)
+
+    def to(self, count: int) -> None:
+        self._progress.update(self._task, completed=count)
+
+
+@contextmanager
+def bar(console: Console, what: str, total: int) -> Iterator[Advance]:
+    """A bar for as long as the block lasts."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeElapsedColumn())
+    if not console.is_terminal:
+        console.print(f"{what}: {total:,} ...")
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        yield Advance(progress, what, total)
