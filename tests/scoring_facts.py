@@ -16,9 +16,9 @@ from schemas.topics import ALLIANCE_SCORES, SESSION_EVENTS
 from services.platform.dead_letters import RawRecord
 from services.scoring.domain.config import DEFAULT
 from services.scoring.metrics import Metrics
+from services.scoring.ports import Change
 from services.scoring.scorer import EpisodeScorer, Scored, Table
 from services.scoring.settings import ScoringSettings
-from services.scoring.transport import Change
 
 START = datetime(2026, 1, 5, 9, tzinfo=UTC)
 ITEMS = ("relationship", "goals_and_topics", "approach_or_method", "overall")

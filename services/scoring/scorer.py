@@ -17,10 +17,10 @@ from services.scoring.conclusions import Episode, messages
 from services.scoring.domain.config import EngineConfig
 from services.scoring.handlers import Conclusions, on_dead, on_facts
 from services.scoring.metrics import Metrics
+from services.scoring.ports import Change
 from services.scoring.settings import ScoringSettings
 from services.scoring.state import Held
 from services.scoring.transaction import Writes
-from services.scoring.transport import Change
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,9 @@ from faust.transport.drivers.aiokafka import Transport
 from faust.types import TP
 
 from services.scoring.app import build_app
+from services.scoring.ports import Change
 from services.scoring.settings import ScoringSettings
-from services.scoring.transport import Change, ListConsumer
+from services.scoring.transport import ListConsumer
 
 
 @pytest.mark.parametrize(
