@@ -13,7 +13,7 @@ import httpx
 
 from services.platform.errors import ConfigurationError, Refused, Unavailable
 
-TRANSIENT: Final = frozenset({429, 500, 502, 503, 504})
+TRANSIENT: Final = frozenset({429, 502, 503, 504})
 TRIES: Final = 12
 LONGEST_PAUSE: Final = 15.0
 TIMEOUT: Final = httpx.Timeout(60.0, connect=5.0)
