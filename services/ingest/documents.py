@@ -95,7 +95,7 @@ POST_EVENT: dict[str, Any] = {
 }
 POST_BATCH: dict[str, Any] = {
     "summary": "Post up to 10,000 events",
-    "description": "A JSON array or NDJSON, up to 16 MiB. One bad event never sinks the others; results are positional.",
+    "description": "A JSON array or NDJSON, up to 16 MiB. Results are positional: one bad event never sinks others.",
     "status_code": 200,
     "response_model": Results,
     "responses": _problems(400, 401, 403, 408, 413, 415, 429, 503),

@@ -22,6 +22,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.platform.clock import Clock
+from services.platform.db import transaction
 from services.platform.errors import AttuneError
 
 Scope = Literal["events:write", "receipts:read", "alerts:read", "alerts:write", "clock"]
@@ -131,7 +132,7 @@ class Keys:
         return found
 
     async def _look_up(self, prefix: str, presented: bytes, now: datetime) -> Principal:
-        async with self._engine.begin() as connection:
+        async with transaction(self._engine) as connection:
             await connection.execute(_BY_PREFIX, {"prefix": prefix})
             row = (await connection.execute(_LOOK_UP, {"prefix": prefix, "now": now})).one_or_none()
         if row is None or not hmac.compare_digest(row.digest, presented):

@@ -147,7 +147,7 @@ class Vault:
         """A keyed surrogate for what needs no way back: a session, an episode's reference."""
         message = "\x1f".join(parts).encode()
         key = _derived(self._keys.index, "token", tenant)
-        return UUID(bytes=hmac.digest(key, message, "sha256")[:16], version=8)
+        return UUID(bytes=hmac.digest(key, message, "sha256")[:16], version=5)
 
     async def _found(
         self, connection: AsyncConnection, tenant: UUID, kind: Kind, indexes: Sequence[bytes]
