@@ -76,7 +76,7 @@ def client_page(
 ) -> ClientPage:
     snapshot, last = chosen.snapshot, chosen.snapshot.attendance.last_attended_at
     upcoming, drawn = next_booking(snapshot, now), series(chosen.readings)
-    alerts = sorted(chosen.alerts, key=urgency, reverse=True)
+    waiting = sorted((alert for alert in chosen.alerts if alert.standing), key=urgency, reverse=True)
     return ClientPage(
         client_id=snapshot.client_id,
         reference=references.get(snapshot.client_id, UNKNOWN_REFERENCE),
@@ -87,7 +87,7 @@ def client_page(
         next_booking=day(upcoming) if upcoming else None,
         incomplete=snapshot.incomplete,
         episodes=[_tab(case, chosen) for case in cases],
-        standing=[card(alert, resolutions) for alert in alerts if alert.standing],
+        standing=[card(alert, resolutions) for alert in waiting],
         past=[card(alert, resolutions) for alert in reversed(chosen.alerts) if not alert.standing],
         panels=[_panel_view(each, chosen) for each in drawn],
         panels_json=[panel(each, chosen.alerts, snapshot.attendance.recent) for each in drawn],

@@ -66,7 +66,10 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One episode as a page needs it; `alerts` and `readings` oldest first."""
+    """One episode as a page needs it, oldest first.
+
+    The alerts are those of all the client's episodes the viewer may see, so that none hides behind one that ended.
+    """
 
     snapshot: EpisodeSnapshot
     readings: tuple[Reading, ...]

@@ -46,6 +46,15 @@ _INVITATIONS: dict[AlertKind, str] = {
     AlertKind.DISCREPANCY: "Consider comparing notes on how the work is going.",
 }
 
+RESOLUTIONS: dict[str, str] = {
+    "discussed": "Talked about it with the client",
+    "not-a-rupture": "Not a strain in the alliance",
+    "outside-therapy": "Something outside therapy",
+    "already-known": "Already known and planned for",
+    "entered-in-error": "The record was wrong",
+}
+"""Why an alert is done with. Chosen, never written: free text about a client belongs in the clinic's own notes."""
+
 
 def tone(kind: AlertKind, severity: Severity) -> Tone:
     """A risk answer is one at every severity.
