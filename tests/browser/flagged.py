@@ -38,7 +38,13 @@ RUPTURED = Flagged(
     AlertKind.RUPTURE_POSSIBLE,
     "red",
     "30.6 is 7.7 below this client's usual 38.3; a rating this low had a chance of 0.4 %.",
-    evidence={"value": 0.004, "threshold": 0.02},
+    evidence={
+        "rating": 30.6,
+        "usual": 38.3,
+        "chance of this or lower": 0.004,
+        "threshold": 0.02,
+        "would not have flagged": "33.4 or above",
+    },
 )
 ANSWERED = Flagged(RISK, 6, AlertKind.RISK_ITEM, "urgent", "PHQ-9 item 9 was answered 2")
 DRIFTED = Flagged(DRIFT, 8, AlertKind.SLOW_DECLINE, "amber", "The last ratings together lie below this client's usual")

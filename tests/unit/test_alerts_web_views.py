@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.events import AlertKind, Severity
+from services.alerts.web.cards import card
 from services.alerts.web.chart import panel, series
 from services.alerts.web.records import Alert, AlertState, Case
 from services.alerts.web.sparkline import HEIGHT, WIDTH, Mark, spark
@@ -98,6 +100,21 @@ def test_a_drop_below_what_was_expected_is_open_on_both_scales() -> None:
     drawn = panel(series(readings(RUPTURE))[0], (), ())
     assert drawn["own"]["surprising"] == drawn["index"]["surprising"]
     assert [place for place, surprise in enumerate(drawn["own"]["surprising"]) if surprise] == [7, 8]
+
+
+def test_an_alert_is_explained_with_its_own_numbers() -> None:
+    """Small chances stay visible, groups are opened out, and what is not known says so."""
+    evidence = {"value": 0.004, "threshold": 0.02, "inputs": {"usual_level": 38.31, "session": 8}, "next_booking": None}
+    explained = card(replace(alert(RUPTURE, 8), evidence=evidence), {})
+    assert {fact.term: fact.text for fact in explained.facts} == {
+        "Value": "0.004",
+        "Threshold": "0.02",
+        "Usual level": "38.3",
+        "Session": "8",
+        "Next booking": "not known",
+        "Rule": "predictive-drop",
+        "Policy": "fic-default-1",
+    }
 
 
 def test_doubts_about_the_data_are_said() -> None:

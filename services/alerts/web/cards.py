@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
 from services.alerts.web.records import Alert, Step
-from services.alerts.web.words import Tone, day, invitation, moment, number, title, tone
+from services.alerts.web.words import Tone, day, figure, invitation, moment, title, tone
 
 STATES = {
     "open": "open",
@@ -73,11 +73,28 @@ def card(alert: Alert, resolutions: dict[str, str]) -> Card:
 
 
 def _facts(alert: Alert) -> Iterable[Term]:
-    for name, value in alert.evidence.items():
-        text = number(value) if isinstance(value, float | int) else str(value)
-        yield Term(name.replace("_", " ").capitalize(), text)
+    yield from _terms(alert.evidence)
     yield Term("Rule", alert.rule)
     yield Term("Policy", alert.policy)
+
+
+def _terms(evidence: Mapping[str, object]) -> Iterable[Term]:
+    """The numbers as they were kept, groups of them opened out; what is not known says so."""
+    for name, value in evidence.items():
+        if isinstance(value, Mapping):
+            yield from _terms(value)
+        else:
+            yield Term(name.replace("_", " ").replace("-", " ").capitalize(), _said(value))
+
+
+def _said(value: object) -> str:
+    if value is None:
+        return "not known"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(_said(each) for each in value) or "none"
+    return figure(value) if isinstance(value, float | int) else str(value)
 
 
 def _happened(step: Step, resolutions: dict[str, str]) -> Happened:

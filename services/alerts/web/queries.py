@@ -28,10 +28,10 @@ with mine as (
     from alerts.episode where {_MINE}
     order by client_id, status = 'open' desc, opened_at desc nulls last, episode_id
 ), waiting as (
-    select client_id, max(case when kind = 'risk-item' or severity = 'urgent' then 8
-                               when severity = 'red' then 6
-                               when severity = 'amber' then 4
-                               else 2 end + (state = 'open')::int) as urgency
+    select client_id, max(case when kind = 'risk-item' or severity = 'urgent' then 4
+                               when severity = 'red' then 3
+                               when severity = 'amber' then 2
+                               else 1 end + case when state = 'open' then 4 else 0 end) as urgency
     from alerts.alert where state in ('open', 'acknowledged') and not historical and {_MINE} group by client_id
 ), listed as (
     select mine.*, waiting.urgency from mine left join waiting using (client_id)

@@ -111,6 +111,15 @@ def number(value: float) -> str:
     return f"{value:.1f}".removesuffix(".0")
 
 
+def figure(value: float) -> str:
+    """A number of any size, so that a small chance does not become none.
+
+    >>> figure(0.00412), figure(38.316), figure(12), figure(0)
+    ('0.0041', '38.3', '12', '0')
+    """
+    return number(value) if value == 0 or abs(value) >= 1 else f"{value:.2g}"
+
+
 def count(many: int, singular: str, plural: str | None = None) -> str:
     """A number with its noun.
 
