@@ -136,7 +136,8 @@ def _clean(name: str) -> str:
 
 
 def _time_faults(event: Posted, now: datetime) -> list[Fault]:
-    ahead = BOOKED_AHEAD if event.type == "session.booked" else AHEAD  # type: ignore[attr-defined]  # every variant has it
+    in_advance = event.type in {"session.booked", "session.cancelled"}  # type: ignore[attr-defined]  # every variant has it
+    ahead = BOOKED_AHEAD if in_advance else AHEAD
     times = {"occurred_at": (event.occurred_at, AHEAD)}
     if isinstance(event, PostedSession) and event.starts_at is not None:
         times["starts_at"] = (event.starts_at, ahead)
