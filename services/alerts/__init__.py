@@ -1,0 +1,1 @@
+"""Readings in, people told: policy decides, explains, and takes back what no longer holds."""

@@ -1,0 +1,45 @@
+"""What would not have been flagged: looked up in what was expected, not guessed."""
+
+from __future__ import annotations
+
+from math import ceil
+
+from services.alerts.domain.policy import Rule
+from services.alerts.domain.record import Number, Rated
+
+
+def lowest_unflagged(rated: Rated, rule: Rule, number: Number) -> float | None:
+    """The lowest total this rule would have let pass, or `None` where no single total decides.
+
+    A predictive drop is flagged only when it is both improbable and large, so the easier of the two escapes counts.
+    """
+    if rated.total is None or number.value is None:
+        return None
+    if rule.detector == "predictive-drop":
+        return _predictive(rated, rule, number)
+    if rule.detector == "reliable-drop":
+        previous = rated.total + number.value
+        return _up(previous - rule.bounds[0].on(rated.span), rated.step, beyond=True)
+    return None
+
+
+def _predictive(rated: Rated, rule: Rule, number: Number) -> float | None:
+    tail, size = rule.bounds
+    quantile = rated.quantiles.get(f"{tail.threshold:g}")
+    expected = number.details.get("expected")
+    if quantile is None or expected is None:
+        return None
+    large = _up(expected - size.on(rated.span), rated.step, beyond=True)
+    return min(_up(quantile, rated.step), large)
+
+
+def _up(value: float, step: float, *, beyond: bool = False) -> float:
+    """The next score on the scale at or above a value, or strictly above it.
+
+    >>> _up(33.33, 0.1), _up(33.3, 0.1, beyond=True), _up(4.0, 1.0)
+    (33.4, 33.4, 4.0)
+    """
+    steps = ceil(round(value / step, 6))
+    if beyond and abs(steps * step - value) < step * 1e-6:
+        steps += 1
+    return round(steps * step, 6)

@@ -1,0 +1,297 @@
+"""Decisions: a pure fold over an episode's latest readings, what people did, and the clinic's now.
+
+What should stand is worked out anew from everything known, so the order in which readings came does not matter: the
+same readings, acts and now end in the same alerts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Final
+from uuid import UUID, uuid5
+
+from services.alerts.domain import wording
+from services.alerts.domain.counterfactual import lowest_unflagged
+from services.alerts.domain.lifecycle import State
+from services.alerts.domain.policy import Policy, Rule, Severity, live_rules
+from services.alerts.domain.record import Case, Done, Episode, Number, Rated
+
+ALERTS: Final = UUID("6f6f7f5e-6c52-5f4b-9a58-0d6a3c1c9a11")
+Evidence = Mapping[str, float | str]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An alert as it should be."""
+
+    alert_id: UUID
+    kind: str
+    severity: Severity
+    state: State
+    rule: str
+    reason: str
+    occurred_at: datetime
+    historical: bool
+    rating_id: UUID | None = None
+    session: str | None = None
+    evidence: Evidence = field(default_factory=dict)
+    why: str = ""
+    """Why it cleared, or became red."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Fired:
+    """A rule that a rating sets off."""
+
+    rule: Rule
+    rated: Rated
+    number: Number
+
+
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    """One rating in the fold: in which session of the episode, and what it sets off."""
+
+    rated: Rated
+    session: int
+    fired: _Fired | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Course:
+    """One kind of alert through the episode's sessions."""
+
+    alerts: tuple[Wanted, ...] = ()
+    opened_at_session: int | None = None
+    before: float = 0.0
+    drop: float = 0.0
+    instrument: tuple[str, str] = ("", "")
+    signals: tuple[int, ...] = ()
+    recovered: int = 0
+    since_opened: int = 0
+
+
+def alert_id(episode: UUID, kind: str, trigger: str, rule: str) -> UUID:
+    """The same alert has the same id, whoever works it out and when."""
+    return uuid5(ALERTS, f"{episode}|{kind}|{trigger}|{rule}")
+
+
+def fires(policy: Policy, rated: Rated, clients: int) -> bool:
+    """Whether this rating alone sets off any live rule: whoever asks may skip the fold where none does."""
+    return any(_fired(rule, rated) is not None for rule in live_rules(policy, clients))
+
+
+def decide(policy: Policy, case: Case) -> tuple[Wanted, ...]:
+    """Every alert this episode should have had, with the state it should have now."""
+    ratings = sorted(case.ratings, key=lambda rated: rated.place)
+    rules = live_rules(policy, case.clients)
+    kinds = dict.fromkeys(rule.kind for rule in rules)
+    folded = [
+        alert for kind in kinds for alert in _fold(policy, case, ratings, [rule for rule in rules if rule.kind == kind])
+    ]
+    return tuple(_ended(alert, case) for alert in folded) + tuple(_silence(policy, case))
+
+
+# --------------------------------------------------------------------------------------------- ratings
+
+
+def _fold(policy: Policy, case: Case, ratings: Sequence[Rated], rules: Sequence[Rule]) -> tuple[Wanted, ...]:
+    course, session, seen = _Course(), 0, None
+    for rated in ratings:
+        session += rated.session != seen
+        seen = rated.session
+        fired = next((found for rule in rules if (found := _fired(rule, rated))), None)
+        course = _step(policy, case, course, _Moment(rated, session, fired))
+    return course.alerts
+
+
+def _fired(rule: Rule, rated: Rated) -> _Fired | None:
+    number = rated.numbers.get(rule.detector)
+    if number is None:
+        return None
+    values = [(bound, number.of(bound.of)) for bound in rule.bounds]
+    hold = all(value is not None and bound.holds(value, rated.span) for bound, value in values)
+    return _Fired(rule, rated, number) if hold else None
+
+
+def _step(policy: Policy, case: Case, course: _Course, now: _Moment) -> _Course:
+    rated, session, fired = now.rated, now.session, now.fired
+    standing = _standing(course, case, rated.at)
+    if fired is None:
+        return _recover(policy, course, rated) if standing else course
+    course = replace(course, signals=(*course.signals, session))
+    if standing:
+        return _worsen(policy, replace(course, recovered=0), rated, session)
+    if course.opened_at_session is not None and session - course.opened_at_session < policy.cooldown_sessions:
+        return course
+    return _worsen(policy, _open(policy, case, course, fired, session), rated, session)
+
+
+def _standing(course: _Course, case: Case, at: datetime) -> bool:
+    """Whether the latest alert still stands when this rating is given: not cleared, not resolved by then."""
+    if not course.alerts or course.alerts[-1].state == "cleared":
+        return False
+    resolved = _resolved_at(case.acts.get(course.alerts[-1].alert_id, ()))
+    return resolved is None or at <= resolved
+
+
+def _resolved_at(done: Iterable[Done]) -> datetime | None:
+    return min((each.at for each in done if each.act == "resolved"), default=None)
+
+
+def _open(policy: Policy, case: Case, course: _Course, fired: _Fired, session: int) -> _Course:
+    rated, number, rule = fired.rated, fired.number, fired.rule
+    before = (
+        number.details.get("expected") or number.details.get("usual") or (rated.total or 0.0) + (number.value or 0.0)
+    )
+    new = Wanted(
+        alert_id=alert_id(case.episode.episode_id, rule.kind, str(rated.rating_id), rule.name),
+        kind=rule.kind,
+        severity="amber",
+        state="open",
+        rule=rule.name,
+        reason=wording.reason(rated, rule, number),
+        occurred_at=rated.at,
+        historical=rated.historical,
+        rating_id=rated.rating_id,
+        session=rated.session,
+        evidence=_evidence(policy, fired, session),
+    )
+    return replace(
+        course,
+        alerts=(*course.alerts, new),
+        opened_at_session=session,
+        before=before,
+        drop=max(0.0, before - (rated.total or before)),
+        instrument=(rated.instrument, rated.rater),
+        recovered=0,
+        since_opened=0,
+    )
+
+
+def _level_before(rated: Rated, number: Number) -> float:
+    """Where this client was: what was expected, the usual, or the session before."""
+    known = (number.details.get(name) for name in ("expected", "usual"))
+    fall = (rated.total or 0.0) + (number.value or 0.0)
+    return next((level for level in known if level is not None), fall)
+
+
+def _evidence(policy: Policy, fired: _Fired, session: int) -> Evidence:
+    """The inputs, the rule, the threshold, the value, and what would not have been flagged."""
+    rated, rule, number = fired.rated, fired.rule, fired.number
+    found: dict[str, float | str | None] = {
+        "instrument": rated.instrument,
+        "session_number": float(session),
+        "total": rated.total,
+        "value": number.value,
+        **dict(number.details),
+        "threshold": wording.threshold(rule, rated.span),
+        "seen": number.reason,
+        "policy": policy.name,
+    }
+    escape = lowest_unflagged(rated, rule, number)
+    if escape is not None:
+        found["would_not_have_flagged"] = f"at {wording.shown(escape)} or above"
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _worsen(policy: Policy, course: _Course, rated: Rated, session: int) -> _Course:
+    """Amber becomes red by persistence, or at a very low level."""
+    escalation = policy.escalation
+    recent = [at for at in course.signals if at > session - escalation.of_sessions]
+    if len(set(recent)) >= escalation.signals:
+        return _redden(course, f"{len(set(recent))} signals in {escalation.of_sessions} sessions")
+    if rated.index is not None and rated.index < escalation.low_index:
+        return _redden(course, f"at {wording.shown(rated.index)} of 100")
+    return course
+
+
+def _redden(course: _Course, why: str) -> _Course:
+    last = course.alerts[-1]
+    if last.severity != "amber":
+        return course
+    return replace(course, alerts=(*course.alerts[:-1], replace(last, severity="red", why=why)))
+
+
+def _recover(policy: Policy, course: _Course, rated: Rated) -> _Course:
+    """Back near the level before, often enough: it no longer holds. Not back for some sessions: red."""
+    if (rated.instrument, rated.rater) != course.instrument or rated.total is None:
+        return course
+    near = course.before - max(policy.recovery.span_share * rated.span, policy.recovery.drop_share * course.drop)
+    if rated.total < near:
+        course = replace(course, recovered=0, since_opened=course.since_opened + 1)
+        late = course.since_opened >= policy.escalation.unrepaired_sessions
+        return _redden(course, f"not back after {course.since_opened} sessions") if late else course
+    course = replace(course, recovered=course.recovered + 1)
+    if course.recovered < policy.recovery.sessions:
+        return course
+    why = f"back at {wording.shown(rated.total)}, {course.recovered} sessions in a row"
+    return replace(course, alerts=(*course.alerts[:-1], replace(course.alerts[-1], state="cleared", why=why)))
+
+
+def _ended(alert: Wanted, case: Case) -> Wanted:
+    """What absence adds, and what the end of care takes away."""
+    episode = case.episode
+    if not episode.is_open and alert.state == "open":
+        return replace(alert, state="cleared", why="this course of care has ended")
+    stayed_away = any(at > alert.occurred_at for at in episode.missed_at)
+    if stayed_away and alert.state == "open" and alert.severity == "amber":
+        return replace(alert, severity="red", why="the client did not come to a session since")
+    return alert
+
+
+# --------------------------------------------------------------------------------------------- silence
+
+
+def _silence(policy: Policy, case: Case) -> Iterable[Wanted]:
+    """Disengaging: a deadline that has passed, or a no-show before the third session."""
+    episode = case.episode
+    if not episode.is_open:
+        return
+    severity = _silent(episode, case.as_of)
+    early = policy.early_no_show and episode.missed_before_third and episode.attended < 3
+    if severity is None and not early:
+        return
+    since = episode.last_attended_at or (episode.missed_at[0] if episode.missed_at else None)
+    if since is None:
+        return
+    yield _disengaging(policy, case, since, severity)
+
+
+def _silent(episode: Episode, now: datetime) -> Severity | None:
+    if episode.silent_red_at is not None and now >= episode.silent_red_at:
+        return "red"
+    if episode.silent_amber_at is not None and now >= episode.silent_amber_at:
+        return "amber"
+    return None
+
+
+def _disengaging(policy: Policy, case: Case, since: datetime, severity: Severity | None) -> Wanted:
+    episode, rule = case.episode, "silence" if severity else "early-no-show"
+    days = wording.days_between(since, case.as_of)
+    told_late = _past_when_told(episode) if severity else False
+    deadline = episode.silent_amber_at if severity else None
+    return Wanted(
+        alert_id=alert_id(episode.episode_id, "disengaging", since.isoformat(), "absence"),
+        kind="disengaging",
+        severity=severity or "amber",
+        state="open",
+        rule=rule,
+        reason=wording.silence(days, episode.silence_reason) if severity else "did not come, before the third session",
+        occurred_at=deadline or since,
+        historical=told_late,
+        evidence={
+            "last_seen": f"{since:%Y-%m-%d}",
+            "sessions_attended": float(episode.attended),
+            "policy": policy.name,
+            **({"worth_a_word_since": f"{deadline:%Y-%m-%d}"} if deadline else {}),
+        },
+    )
+
+
+def _past_when_told(episode: Episode) -> bool:
+    """Whether the deadline had passed before anything was known: an import's silence is history, not news."""
+    deadline, known = episode.silent_amber_at, episode.known_at
+    return deadline is not None and known is not None and known >= deadline

@@ -1,0 +1,128 @@
+"""Policy as data: which number of which detector is worth a word, and how loud. Scoring knows nothing of it.
+
+`fic-default-1` is the ranked recommendation of docs/clinical/policy.md: ranks 1 and 3 are live; rank 2 speaks only
+while a clinic is too small for its own parameters; rank 5 never makes an alert.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Unit = Literal["span", "absolute"]
+Comparison = Literal["gt", "ge", "lt"]
+Severity = Literal["info", "amber", "red", "urgent"]
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """One condition on a signal: its `value`, or one of its details, against a threshold.
+
+    With `unit = span` the threshold is a share of the instrument's range.
+    """
+
+    of: str
+    comparison: Comparison
+    threshold: float
+    unit: Unit = "absolute"
+
+    def on(self, span: float) -> float:
+        """The threshold on an instrument's own scale.
+
+        >>> Bound("value", "ge", 0.075, "span").on(40)
+        3.0
+        """
+        return self.threshold * span if self.unit == "span" else self.threshold
+
+    def holds(self, number: float, span: float) -> bool:
+        limit = self.on(span)
+        return {"gt": number > limit, "ge": number >= limit, "lt": number < limit}[self.comparison]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """All bounds must hold. `max_clients`: the rule retires for the whole clinic when it has that many."""
+
+    name: str
+    rank: int
+    kind: str
+    detector: str
+    bounds: tuple[Bound, ...]
+    max_clients: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Escalation:
+    """What makes an amber red: persistence and absence, not size."""
+
+    signals: int = 2
+    of_sessions: int = 3
+    low_index: float = 75.0
+    unrepaired_sessions: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """When an alert no longer holds: back near the level before, some sessions in a row."""
+
+    drop_share: float = 0.25
+    span_share: float = 0.05
+    sessions: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """One version of one policy; a change is a new version."""
+
+    name: str
+    rules: tuple[Rule, ...]
+    cooldown_sessions: int = 3
+    escalation: Escalation = Escalation()
+    recovery: Recovery = Recovery()
+    early_no_show: bool = True
+
+
+TOBIT = Rule(
+    name="predictive-drop",
+    rank=1,
+    kind="rupture-possible",
+    detector="predictive-drop",
+    bounds=(Bound("tail_probability", "lt", 0.02), Bound("value", "ge", 0.075, "span")),
+)
+FALL = Rule(
+    name="reliable-drop",
+    rank=2,
+    kind="rupture-possible",
+    detector="reliable-drop",
+    bounds=(Bound("value", "ge", 0.125, "span"),),
+)
+FALLBACK = Rule(FALL.name, FALL.rank, FALL.kind, FALL.detector, FALL.bounds, max_clients=200)
+DRIFT = Rule(
+    name="drift",
+    rank=3,
+    kind="slow-decline",
+    detector="drift",
+    bounds=(Bound("value", "gt", 2.5),),
+)
+ANY_PROMPT = Rule(
+    name="openfit",
+    rank=5,
+    kind="rupture-possible",
+    detector="level",
+    bounds=(Bound("value", "gt", 0.0),),
+)
+
+DEFAULT: Final = Policy("fic-default-1", (TOBIT, FALLBACK, DRIFT))
+HIGH_SENS: Final = Policy("high-sens-1", (TOBIT, FALL, DRIFT))
+OPENFIT: Final = Policy("openfit-compatible-1", (ANY_PROMPT,), cooldown_sessions=1)
+POLICIES: Final[Mapping[str, Policy]] = {policy.name: policy for policy in (DEFAULT, HIGH_SENS, OPENFIT)}
+
+
+def live_rules(policy: Policy, clients: int) -> tuple[Rule, ...]:
+    """The rules that speak in a clinic of this size.
+
+    >>> [rule.name for rule in live_rules(DEFAULT, 199)], [rule.name for rule in live_rules(DEFAULT, 200)]
+    (['predictive-drop', 'reliable-drop', 'drift'], ['predictive-drop', 'drift'])
+    """
+    return tuple(rule for rule in policy.rules if rule.max_clients is None or clients < rule.max_clients)

@@ -1,0 +1,84 @@
+"""From what stands to what should: the steps in between. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+from uuid import UUID
+
+from services.alerts.domain.decide import Wanted
+from services.alerts.domain.lifecycle import STANDING, State
+
+StepAction = Literal["opened", "escalated", "withdrawn", "cleared", "reopened", "updated"]
+_LOUDNESS = {"info": 0, "amber": 1, "red": 2, "urgent": 3}
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An alert as it stands in the records."""
+
+    alert_id: UUID
+    kind: str
+    severity: str
+    state: State
+    reason: str
+    historical: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An alert to write, and the steps to note. `wanted` is `None` for one that nothing upholds any more."""
+
+    alert_id: UUID
+    state: State
+    steps: tuple[tuple[StepAction, str], ...]
+    wanted: Wanted | None
+
+
+def reconcile(stored: Mapping[UUID, Stored], wanted: Iterable[Wanted]) -> Iterator[Change]:
+    """The changes that make the records say what should stand."""
+    should = {alert.alert_id: alert for alert in wanted}
+    for alert_id, alert in should.items():
+        known = stored.get(alert_id)
+        yield from (_new(alert),) if known is None else _known(known, alert)
+    for alert_id, known in stored.items():
+        if alert_id not in should and known.kind != "risk-item":
+            yield from _unfounded(known)
+
+
+def _new(alert: Wanted) -> Change:
+    steps: tuple[tuple[StepAction, str], ...] = (("opened", alert.reason),)
+    if alert.severity == "red" and alert.why and alert.state == "open":
+        steps += (("escalated", alert.why),)
+    if alert.state == "cleared":
+        steps += (("cleared", alert.why),)
+    return Change(alert.alert_id, alert.state, steps, alert)
+
+
+def _known(known: Stored, alert: Wanted) -> Iterator[Change]:
+    state, steps = _states(known, alert)
+    if known.state != "resolved" and _LOUDNESS[alert.severity] > _LOUDNESS[known.severity]:
+        steps += (("escalated", alert.why),)
+    told = (known.severity, known.reason, known.historical)
+    if steps or told != (alert.severity, alert.reason, alert.historical):
+        yield Change(alert.alert_id, state, steps, alert)
+
+
+def _states(known: Stored, alert: Wanted) -> tuple[State, tuple[tuple[StepAction, str], ...]]:
+    """A person's word stays: resolved is not touched, acknowledged stays acknowledged."""
+    if alert.state == "cleared" and known.state in STANDING:
+        return "cleared", (("cleared", alert.why),)
+    if alert.state == "open" and known.state in {"withdrawn", "cleared"}:
+        return "open", (("reopened", alert.reason),)
+    return known.state, ()
+
+
+def _unfounded(known: Stored) -> Iterator[Change]:
+    if known.state not in STANDING:
+        return
+    if known.kind == "disengaging":
+        yield Change(known.alert_id, "cleared", (("cleared", "seen or booked since, or care has ended"),), None)
+    else:
+        why = "a correction of the record, or the clinic's own parameters, took its ground away"
+        yield Change(known.alert_id, "withdrawn", (("withdrawn", why),), None)

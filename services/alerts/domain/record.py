@@ -1,0 +1,81 @@
+"""What decisions are made from: the latest reading of each rating, the episode as it stands, and what people did."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+Act = Literal["acknowledged", "resolved"]
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """One detector's signal: its value, its details, its reason in words."""
+
+    value: float | None
+    reason: str
+    details: Mapping[str, float | None] = field(default_factory=dict)
+
+    def of(self, name: str) -> float | None:
+        return self.value if name == "value" else self.details.get(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Rated:
+    """One rating's reading. Alliance measures all run upwards: more is better."""
+
+    rating_id: UUID
+    session: str
+    at: datetime
+    instrument: str
+    rater: str
+    span: float
+    step: float
+    total: float | None
+    index: float | None
+    numbers: Mapping[str, Number]
+    quantiles: Mapping[str, float] = field(default_factory=dict)
+    historical: bool = False
+
+    @property
+    def place(self) -> tuple[datetime, str, str, UUID]:
+        return (self.at, self.session, self.instrument, self.rating_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """The episode as a whole."""
+
+    episode_id: UUID
+    is_open: bool
+    closed_at: datetime | None = None
+    known_at: datetime | None = None
+    last_attended_at: datetime | None = None
+    attended: int = 0
+    missed_before_third: bool = False
+    missed_at: tuple[datetime, ...] = ()
+    silent_amber_at: datetime | None = None
+    silent_red_at: datetime | None = None
+    silence_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a person did to an alert, and when."""
+
+    act: Act
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """All that a decision may look at. `as_of` is the clinic's now; only deadlines are held against it."""
+
+    episode: Episode
+    ratings: tuple[Rated, ...]
+    acts: Mapping[UUID, tuple[Done, ...]]
+    clients: int
+    as_of: datetime
