@@ -5,10 +5,11 @@ from __future__ import annotations
 from alembic import context
 from sqlalchemy.engine import Connection
 
+from services.alerts import models as alerts_models
 from services.ingest import models as ingest_models
 from services.platform.db import Base
 
-TABLES = (ingest_models,)
+TABLES = (alerts_models, ingest_models)
 """Imported so that `Base.metadata` knows every table."""
 
 

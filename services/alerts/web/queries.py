@@ -64,7 +64,7 @@ _CLIENTS_EPISODES: Final = text(
 )
 _READINGS: Final = text(
     "select episode_id, reading from alerts.reading "
-    "where tenant_id = :tenant and episode_id = any(cast(:episodes as uuid[])) order by occurred_at"
+    "where tenant_id = :tenant and episode_id = any(cast(:episodes as uuid[])) and not withdrawn order by occurred_at"
 )
 _ALERTS: Final = text(
     f"select * from alerts.alert where client_id = any(cast(:clients as uuid[])) and {_MINE} "  # noqa: S608 - a constant
