@@ -25,6 +25,10 @@ _FACTS = text("""
            (select count(*) from ingest.outcome
              where tenant_id = any(:tenants) and outcome = 'dead-lettered') as dead_letters
 """)
+_DECIDED = text("""
+    select coalesce(sum((snapshot -> 'revision' ->> 'facts')::bigint), 0) from alerts.episode
+    where tenant_id = any(:tenants)
+""")
 _ALERTS = text("""
     select kind, severity, count(*) as alerts from alerts.alert
     where tenant_id = any(:tenants) and state <> 'withdrawn' group by kind, severity order by kind, severity
@@ -87,5 +91,15 @@ async def alerts(engine: AsyncEngine, tenants: Iterable[UUID]) -> list[AlertCoun
         async with transaction(engine, named) as connection:
             found = await connection.execute(_ALERTS, {"tenants": named})
             return [AlertCount(row.kind, row.severity, row.alerts) for row in found]
+    except ProgrammingError:
+        return None
+
+
+async def decided(engine: AsyncEngine, tenants: Iterable[UUID]) -> int | None:
+    """How many facts alerts has decided upon: those that the latest snapshots hold, every fact being in one episode."""
+    named = list(tenants)
+    try:
+        async with transaction(engine, named) as connection:
+            return int((await connection.execute(_DECIDED, {"tenants": named})).scalar_one())
     except ProgrammingError:
         return None

@@ -131,10 +131,26 @@ async def _play(one: Demo, played: play.Played) -> None:
 
 async def _settle(one: Demo, engine: AsyncEngine, tenant: UUID) -> None:
     total = (await counts.facts(engine, [tenant])).posted
-    with bar(one.made.say, "scoring", total) as progress:
-        settled = await play.settle(lambda: counts.facts(engine, [tenant]), lambda facts: progress.to(facts.concluded))
+
+    async def concluded() -> int:
+        facts = await counts.facts(engine, [tenant])
+        return total if facts.settled else min(facts.concluded, total - 1)
+
+    await _until(one, "scoring", total, concluded)
+    async with accounts.database(one.settings(ALERTS)) as as_alerts:
+
+        async def decided() -> int:
+            held = await counts.decided(as_alerts, [tenant])
+            return total if held is None else held
+
+        await _until(one, "deciding", total, decided)
+
+
+async def _until(one: Demo, what: str, total: int, count: Callable[[], Awaitable[int]]) -> None:
+    with bar(one.made.say, what, total) as progress:
+        settled = await play.settle(count, total, progress.to)
     if not settled:
-        raise Unavailable("scoring has stopped moving", hint="`attune status` names its log")
+        raise Unavailable(f"{what} has stopped moving", hint="`attune status` names the logs")
 
 
 async def _tell(one: Demo, tenant: UUID, facts: counts.Facts) -> None:

@@ -10,7 +10,6 @@ from datetime import datetime
 from itertools import groupby
 from pathlib import Path
 
-from services.cli.counts import Facts
 from services.cli.door import Door
 from services.cli.tally import Tally
 from services.lab.caseload import Post
@@ -20,7 +19,9 @@ MOST = 2_000
 """Events a request."""
 SINGLE = 50
 """The last events of the year go one by one, as a clinic's own system would post them."""
-PATIENCE = 600.0
+PATIENCE = 120.0
+"""Seconds without any progress."""
+PAUSE = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +86,16 @@ def _body(post: Post) -> bytes:
     return json.dumps(post.event, separators=(",", ":")).encode()
 
 
-async def settle(count: Callable[[], Awaitable[Facts]], told: Callable[[Facts], None]) -> bool:
-    """Wait until everything posted is concluded upon; whether that came within our patience since the last progress."""
+async def settle(count: Callable[[], Awaitable[int]], total: int, told: Callable[[int], None]) -> bool:
+    """Wait until the count is reached; False where it has not moved for as long as our patience lasts."""
     loop = asyncio.get_running_loop()
     last, moved = -1, loop.time()
     while loop.time() - moved < PATIENCE:
-        facts = await count()
-        told(facts)
-        if facts.settled:
+        reached = await count()
+        told(reached)
+        if reached >= total:
             return True
-        if facts.concluded != last:
-            last, moved = facts.concluded, loop.time()
-        await asyncio.sleep(0.25)
+        if reached != last:
+            last, moved = reached, loop.time()
+        await asyncio.sleep(PAUSE)
     return False

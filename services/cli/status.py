@@ -20,7 +20,8 @@ EPILOG = """Examples:
 
     attune status --json | jq .counts.lags
 
-Lags are events: `relay` are committed and not yet in Kafka, `scoring` are posted and not yet concluded upon."""
+Lags are events: `relay` are committed and not yet in Kafka, `scoring` are posted and not yet
+concluded upon, `alerts` not yet decided upon."""
 
 
 def status(context: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
@@ -49,9 +50,11 @@ async def _count(made: Invocation) -> dict[str, Any] | None:
             tenants = await counts.all_tenants(engine)
             counted = (await counts.facts(engine, tenants)).as_json()
         async with database(made.settings(ALERTS)) as engine:
-            raised = await counts.alerts(engine, tenants)
+            raised, decided = await counts.alerts(engine, tenants), await counts.decided(engine, tenants)
     except (DBAPIError, OSError):
         return None
+    if decided is not None:
+        counted["lags"]["alerts"] = max(0, counted["posted"] - decided)
     return {**counted, "alerts": None if raised is None else sum(one.count for one in raised)}
 
 
