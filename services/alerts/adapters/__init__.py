@@ -1,0 +1,1 @@
+"""Between the contracts and the tables on one side, and the pure decisions on the other."""

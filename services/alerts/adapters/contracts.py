@@ -1,0 +1,64 @@
+"""From the published language to the domain's own values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from uuid import UUID
+
+from schemas.events import EpisodeSnapshot, Reading
+from schemas.instruments import Instrument, lookup
+from services.alerts.domain.record import Case, Done, Episode, Number, Rated
+
+
+def rated_of(reading: Reading) -> Rated | None:
+    """The rating as policy looks at it; `None` for what is no alliance measure of the client's."""
+    instrument = lookup(reading.instrument)
+    if not isinstance(instrument, Instrument) or instrument.family != "alliance" or reading.rater != "client":
+        return None
+    return Rated(
+        rating_id=reading.rating_id,
+        session=str(reading.session_id or reading.rating_id),
+        at=reading.occurred_at,
+        instrument=reading.instrument,
+        rater=reading.rater,
+        span=instrument.total.span,
+        step=instrument.total.step,
+        total=reading.total,
+        index=reading.index,
+        numbers={
+            signal.detector: Number(signal.value, signal.reason, dict(signal.details)) for signal in reading.signals
+        },
+        quantiles=dict(reading.expected.quantiles) if reading.expected else {},
+        historical=reading.historical,
+    )
+
+
+def episode_of(snapshot: EpisodeSnapshot) -> Episode:
+    attendance = snapshot.attendance
+    return Episode(
+        episode_id=snapshot.episode_id,
+        is_open=snapshot.status == "open",
+        closed_at=snapshot.closed_at,
+        known_at=snapshot.known_at,
+        last_attended_at=attendance.last_attended_at,
+        attended=attendance.attended,
+        missed_before_third=attendance.missed_before_third,
+        missed_at=tuple(each.starts_at for each in attendance.recent if each.outcome == "missed"),
+        silent_amber_at=snapshot.silent_amber_at,
+        silent_red_at=snapshot.silent_red_at,
+        silence_reason=snapshot.silence_reason,
+    )
+
+
+def case_of(
+    snapshot: EpisodeSnapshot,
+    readings: Iterable[Reading],
+    acts: Mapping[UUID, tuple[Done, ...]],
+    *,
+    clients: int,
+    as_of: datetime,
+) -> Case:
+    """All that a decision about this episode may look at."""
+    ratings = tuple(rated for reading in readings if (rated := rated_of(reading)) is not None)
+    return Case(episode_of(snapshot), ratings, acts, clients, as_of)

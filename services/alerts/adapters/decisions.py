@@ -1,0 +1,146 @@
+"""Decides episodes anew: loads all that is known of them, folds, reconciles, writes. In the caller's transaction."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+from uuid import UUID
+
+from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schemas.events import EpisodeSnapshot, Reading
+from services.alerts.adapters import statements as sql
+from services.alerts.adapters.contracts import case_of
+from services.alerts.adapters.ledger import Entry, Ledger, Noted, Whose, sorted_ids
+from services.alerts.domain.decide import Wanted, decide
+from services.alerts.domain.policy import Policy
+from services.alerts.domain.reconcile import Change, Stored, reconcile
+from services.alerts.domain.record import Done
+from services.alerts.metrics import AlertsMetrics
+
+
+@dataclass(frozen=True, slots=True)
+class ClinicNow:
+    """A clinic's now and size, as decisions take them."""
+
+    as_of: datetime
+    clients: int
+
+
+@dataclass(slots=True)
+class Decisions:
+    """Decides under one policy."""
+
+    policy: Policy
+    metrics: AlertsMetrics
+
+    async def redecide(
+        self, connection: AsyncConnection, clinics: Mapping[UUID, ClinicNow], episodes: Iterable[UUID]
+    ) -> list[EpisodeSnapshot]:
+        """Work out these episodes' alerts again and write what changed. Returns the snapshots looked at."""
+        wanted = sorted_ids(episodes)
+        if not wanted:
+            return []
+        about = {"tenants": list(clinics), "episodes": wanted}
+        subjects = [_subject(row, clinics) for row in await connection.execute(sql.SNAPSHOTS, about)]
+        known, ledger = await _known(connection, about), Ledger()
+        for subject in subjects:
+            self._decide(ledger, subject, known)
+        await ledger.write(connection)
+        return [subject.snapshot for subject in subjects]
+
+    def _decide(self, ledger: Ledger, subject: _Subject, known: _Known) -> None:
+        episode, clinic = subject.whose.episode_id, subject.clinic
+        readings = known.readings[episode]
+        case = case_of(subject.snapshot, readings, known.acts, clients=clinic.clients, as_of=clinic.as_of)
+        for change in reconcile(known.alerts[episode], decide(self.policy, case)):
+            entry = self._entry(subject, change, known.alerts[episode].get(change.alert_id))
+            (ledger.closed if change.wanted is None else ledger.written).append(entry)
+            for action, why in change.steps:
+                ledger.steps.append(Noted(entry, action, why, key=subject.ground))
+                self.metrics.steps.labels(entry.kind, action).inc()
+
+    def _entry(self, subject: _Subject, change: Change, stored: Stored | None) -> Entry:
+        if change.wanted is None:
+            return _unfounded(subject, cast("Stored", stored), change, self.policy.name)
+        wanted: Wanted = change.wanted
+        return Entry(
+            whose=subject.whose,
+            alert_id=wanted.alert_id,
+            kind=wanted.kind,
+            severity=wanted.severity,
+            state=change.state,
+            rule=wanted.rule,
+            policy=self.policy.name,
+            reason=wanted.reason,
+            occurred_at=wanted.occurred_at,
+            at=subject.clinic.as_of,
+            historical=wanted.historical,
+            rating_id=wanted.rating_id,
+            evidence=dict(wanted.evidence),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """One episode to decide about."""
+
+    whose: Whose
+    snapshot: EpisodeSnapshot
+    clinic: ClinicNow
+
+    @property
+    def ground(self) -> str:
+        """What a step rests on: noted again on the same ground, it is the same step."""
+        revision = self.snapshot.revision
+        return f"{revision.engine}.{revision.facts}.{self.clinic.clients}.{self.clinic.as_of.isoformat()}"
+
+
+def _subject(row: Row[Any], clinics: Mapping[UUID, ClinicNow]) -> _Subject:
+    whose = Whose(row.tenant_id, row.client_id, row.episode_id, row.owner_id)
+    snapshot = EpisodeSnapshot.model_validate(row.snapshot, strict=False)
+    return _Subject(whose, snapshot, clinics[row.tenant_id])
+
+
+def _unfounded(subject: _Subject, stored: Stored, change: Change, policy: str) -> Entry:
+    return Entry(
+        whose=subject.whose,
+        alert_id=stored.alert_id,
+        kind=stored.kind,
+        severity=cast("Any", stored.severity),
+        state=change.state,
+        rule="",
+        policy=policy,
+        reason=stored.reason,
+        occurred_at=subject.clinic.as_of,
+        at=subject.clinic.as_of,
+        historical=stored.historical,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the records hold of some episodes."""
+
+    readings: Mapping[UUID, list[Reading]]
+    alerts: Mapping[UUID, dict[UUID, Stored]]
+    acts: Mapping[UUID, tuple[Done, ...]]
+
+
+async def _known(connection: AsyncConnection, about: Mapping[str, Any]) -> _Known:
+    readings: defaultdict[UUID, list[Reading]] = defaultdict(list)
+    for row in await connection.execute(sql.READINGS, about):
+        readings[row.episode_id].append(Reading.model_validate(row.reading, strict=False))
+    alerts: defaultdict[UUID, dict[UUID, Stored]] = defaultdict(dict)
+    for row in await connection.execute(sql.ALERTS, about):
+        alerts[row.episode_id][row.alert_id] = Stored(
+            row.alert_id, row.kind, row.severity, row.state, row.reason, row.historical
+        )
+    acts: defaultdict[UUID, tuple[Done, ...]] = defaultdict(tuple)
+    for row in await connection.execute(sql.ACTS, about):
+        acts[row.alert_id] += (Done(row.action, row.at),)
+    return _Known(readings, alerts, acts)

@@ -1,0 +1,102 @@
+"""Risk answers: one alert for each, past every model; nothing suppresses it, and only a person ends it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schemas.events import AlertAction, AlertKind, RiskAnswered
+from services.alerts.adapters import statements as sql
+from services.alerts.adapters.decisions import ClinicNow
+from services.alerts.adapters.ledger import Entry, Ledger, Noted, Whose
+from services.alerts.domain.decide import alert_id
+from services.alerts.domain.lifecycle import State
+from services.alerts.domain.wording import shown
+
+RULE = "risk-answer"
+POLICY = "risk-1"
+Clinics = Mapping[UUID, ClinicNow]
+
+
+def risk_alert_id(answer: RiskAnswered) -> UUID:
+    return alert_id(answer.episode_id, AlertKind.RISK_ITEM, f"{answer.record_id}|{answer.item}", RULE)
+
+
+async def take(connection: AsyncConnection, clinics: Clinics, answers: Iterable[RiskAnswered]) -> int:
+    """Open an alert for each answer, or correct the one there is. Returns how many steps were noted."""
+    latest: dict[UUID, RiskAnswered] = {}
+    for answer in answers:
+        known = latest.get(risk_alert_id(answer))
+        if known is None or answer.version > known.version:
+            latest[risk_alert_id(answer)] = answer
+    if not latest:
+        return 0
+    stored, owners = await _stored(connection, latest, clinics)
+    ledger = Ledger()
+    for alert, answer in sorted(latest.items()):
+        owner = owners.get(answer.episode_id, answer.clinician_id)
+        _note(ledger, answer, stored.get(alert), owner, clinics[answer.tenant_id])
+    await ledger.write(connection)
+    return len(ledger.steps)
+
+
+async def _stored(
+    connection: AsyncConnection, latest: Mapping[UUID, RiskAnswered], clinics: Clinics
+) -> tuple[dict[UUID, Any], dict[UUID, UUID | None]]:
+    about = {"tenants": list(clinics), "alerts": list(latest)}
+    stored = {row.alert_id: row for row in await connection.execute(sql.KNOWN_RISKS, about)}
+    about = {"tenants": list(clinics), "episodes": [answer.episode_id for answer in latest.values()]}
+    owners = {row.episode_id: row.owner_id for row in await connection.execute(sql.OWNERS, about)}
+    return stored, owners
+
+
+def _note(ledger: Ledger, answer: RiskAnswered, stored: Any, owner: UUID | None, clinic: ClinicNow) -> None:  # noqa: ANN401 - a row
+    if stored is None and not _speaks(answer):
+        return  # a corrected form without a risk answer, of which there never was an alert
+    if stored is not None and stored.version >= answer.version:
+        return
+    state: State = "open" if stored is None else stored.state
+    entry = _entry(answer, state, owner, clinic)
+    ledger.written.append(entry)
+    action: AlertAction = "opened" if stored is None else "updated"
+    ledger.steps.append(Noted(entry, action, entry.reason, key=str(answer.version)))
+
+
+def _speaks(answer: RiskAnswered) -> bool:
+    return answer.value is not None and answer.value >= 1
+
+
+def _entry(answer: RiskAnswered, state: State, owner: UUID | None, clinic: ClinicNow) -> Entry:
+    return Entry(
+        whose=Whose(answer.tenant_id, answer.client_id, answer.episode_id, owner),
+        alert_id=risk_alert_id(answer),
+        kind=AlertKind.RISK_ITEM,
+        severity="urgent" if answer.urgent else "red",
+        state=state,
+        rule=RULE,
+        policy=POLICY,
+        reason=reason(answer),
+        occurred_at=answer.occurred_at,
+        at=clinic.as_of,
+        historical=answer.historical,
+        rating_id=answer.record_id,
+        evidence={"instrument": answer.instrument, "item": answer.item, **_value(answer)},
+        version=answer.version,
+    )
+
+
+def _value(answer: RiskAnswered) -> dict[str, float]:
+    return {} if answer.value is None else {"value": answer.value}
+
+
+def reason(answer: RiskAnswered) -> str:
+    """What was answered; an absent or low answer is told as it is, never as reassurance."""
+    about = f"{answer.instrument.split('@', maxsplit=1)[0].upper()} {answer.item}"
+    if answer.value is None:
+        return f"the clinic took back the form with {about}; please look whether it still matters"
+    if _speaks(answer):
+        return f"{about} was answered {shown(answer.value)}"
+    return f"the clinic corrected {about} to {shown(answer.value)}; please look whether it still matters"

@@ -1,0 +1,143 @@
+"""Alerts' SQL: each statement takes any number of rows, and names the tenants beside row-level security."""
+
+from __future__ import annotations
+
+from sqlalchemy import text
+
+UPSERT_EPISODES = text("""
+    insert into alerts.episode as e (tenant_id, episode_id, client_id, owner_id, status, opened_at, last_attended_at,
+                                     due_at, engine, facts, snapshot)
+    select n.tenant_id, n.episode_id, n.client_id, n.owner_id, n.status, n.opened_at, n.last_attended_at, n.due_at,
+           n.engine, n.facts, cast(n.snapshot as jsonb)
+    from unnest(
+      cast(:tenants as uuid[]), cast(:episodes as uuid[]), cast(:clients as uuid[]), cast(:owners as uuid[]),
+      cast(:statuses as text[]), cast(:opened as timestamptz[]), cast(:attended as timestamptz[]),
+      cast(:due as timestamptz[]), cast(:engines as int[]), cast(:facts as int[]), cast(:snapshots as text[]))
+      as n(tenant_id, episode_id, client_id, owner_id, status, opened_at, last_attended_at, due_at, engine, facts,
+           snapshot)
+    on conflict (tenant_id, episode_id) do update set
+      client_id = excluded.client_id, owner_id = excluded.owner_id, status = excluded.status,
+      opened_at = excluded.opened_at, last_attended_at = excluded.last_attended_at, due_at = excluded.due_at,
+      engine = excluded.engine, facts = excluded.facts, snapshot = excluded.snapshot
+    where (excluded.engine, excluded.facts) >= (e.engine, e.facts)
+    returning tenant_id, episode_id, (xmax = 0) as is_new
+""")
+UPSERT_READINGS = text("""
+    insert into alerts.reading as r (tenant_id, rating_id, episode_id, occurred_at, engine, facts, withdrawn, reading)
+    select n.tenant_id, n.rating_id, n.episode_id, n.occurred_at, n.engine, n.facts, n.reading is null,
+           cast(n.reading as jsonb)
+    from unnest(
+      cast(:tenants as uuid[]), cast(:ratings as uuid[]), cast(:episodes as uuid[]), cast(:times as timestamptz[]),
+      cast(:engines as int[]), cast(:facts as int[]), cast(:readings as text[]))
+      as n(tenant_id, rating_id, episode_id, occurred_at, engine, facts, reading)
+    on conflict (tenant_id, rating_id) do update set
+      episode_id = excluded.episode_id, occurred_at = excluded.occurred_at, engine = excluded.engine,
+      facts = excluded.facts, withdrawn = excluded.withdrawn, reading = excluded.reading
+    where (excluded.engine, excluded.facts) >= (r.engine, r.facts)
+""")
+HEAR = text("""
+    insert into alerts.tenant_clock as c (tenant_id, known_at, heard_at)
+    select n.tenant_id, n.known_at, :heard_at
+    from unnest(cast(:tenants as uuid[]), cast(:known as timestamptz[])) as n(tenant_id, known_at)
+    on conflict (tenant_id) do update set
+      known_at = greatest(c.known_at, excluded.known_at), heard_at = greatest(c.heard_at, excluded.heard_at)
+""")
+CLOCKS = text("""
+    select tenant_id, known_at, heard_at, grown from alerts.tenant_clock
+    where tenant_id = any(cast(:tenants as uuid[]))
+""")
+ALL_CLOCKS = text("select tenant_id, known_at, heard_at, grown from alerts.tenant_clock order by tenant_id")
+CLIENTS = text("""
+    select count(*) from (select distinct client_id from alerts.episode where tenant_id = :tenant limit :most) as c
+""")
+GROW = text("update alerts.tenant_clock set grown = true where tenant_id = :tenant")
+WITH_ALERTS = text("""
+    select distinct episode_id from alerts.alert
+    where tenant_id = any(cast(:tenants as uuid[])) and episode_id = any(cast(:episodes as uuid[]))
+""")
+FALLBACK_EPISODES = text("""
+    select distinct episode_id from alerts.alert where tenant_id = :tenant and kind = 'rupture-possible'
+""")
+SNAPSHOTS = text("""
+    select tenant_id, episode_id, client_id, owner_id, snapshot from alerts.episode
+    where tenant_id = any(cast(:tenants as uuid[])) and episode_id = any(cast(:episodes as uuid[]))
+    order by episode_id for update
+""")
+READINGS = text("""
+    select episode_id, reading from alerts.reading
+    where tenant_id = any(cast(:tenants as uuid[])) and episode_id = any(cast(:episodes as uuid[])) and not withdrawn
+""")
+ALERTS = text("""
+    select alert_id, episode_id, kind, severity, state, reason, historical from alerts.alert
+    where tenant_id = any(cast(:tenants as uuid[])) and episode_id = any(cast(:episodes as uuid[]))
+""")
+ACTS = text("""
+    select s.alert_id, s.action, s.at from alerts.step s join alerts.alert a using (tenant_id, alert_id)
+    where a.tenant_id = any(cast(:tenants as uuid[])) and a.episode_id = any(cast(:episodes as uuid[]))
+      and s.action in ('acknowledged', 'resolved')
+""")
+CLOSE = text("""
+    update alerts.alert a set state = n.state from unnest(cast(:tenants as uuid[]), cast(:alerts as uuid[]),
+      cast(:states as text[])) as n(tenant_id, alert_id, state)
+    where a.tenant_id = n.tenant_id and a.alert_id = n.alert_id
+""")
+UPSERT_ALERTS = text("""
+    insert into alerts.alert as a (tenant_id, alert_id, client_id, episode_id, owner_id, kind, severity, state, rule,
+                                   policy, reason, rating_id, occurred_at, opened_at, historical, evidence, version)
+    select n.tenant_id, n.alert_id, n.client_id, n.episode_id, n.owner_id, n.kind, n.severity, n.state, n.rule,
+           n.policy, n.reason, n.rating_id, n.occurred_at, n.opened_at, n.historical, cast(n.evidence as jsonb),
+           n.version
+    from unnest(
+      cast(:tenants as uuid[]), cast(:alerts as uuid[]), cast(:clients as uuid[]), cast(:episodes as uuid[]),
+      cast(:owners as uuid[]), cast(:kinds as text[]), cast(:severities as text[]), cast(:states as text[]),
+      cast(:rules as text[]), cast(:policies as text[]), cast(:reasons as text[]), cast(:ratings as uuid[]),
+      cast(:occurred as timestamptz[]), cast(:opened as timestamptz[]), cast(:historical as boolean[]),
+      cast(:evidence as text[]), cast(:versions as int[]))
+      as n(tenant_id, alert_id, client_id, episode_id, owner_id, kind, severity, state, rule, policy, reason,
+           rating_id, occurred_at, opened_at, historical, evidence, version)
+    on conflict (tenant_id, alert_id) do update set
+      owner_id = excluded.owner_id, severity = excluded.severity, state = excluded.state, rule = excluded.rule,
+      policy = excluded.policy, reason = excluded.reason, rating_id = excluded.rating_id,
+      occurred_at = excluded.occurred_at, historical = excluded.historical, evidence = excluded.evidence,
+      version = excluded.version
+""")
+REOWN = text("""
+    update alerts.alert a set owner_id = e.owner_id from alerts.episode e
+    where a.tenant_id = any(cast(:tenants as uuid[])) and a.episode_id = any(cast(:episodes as uuid[]))
+      and e.tenant_id = a.tenant_id and e.episode_id = a.episode_id and a.owner_id is distinct from e.owner_id
+      and e.owner_id is not null
+""")
+STEPS = text("""
+    insert into alerts.step (tenant_id, step_id, alert_id, action, actor, reason, at)
+    select n.* from unnest(cast(:tenants as uuid[]), cast(:steps as uuid[]), cast(:alerts as uuid[]),
+      cast(:actions as text[]), cast(:actors as text[]), cast(:reasons as text[]), cast(:times as timestamptz[])) as n
+    on conflict do nothing
+""")
+DUE = text("""
+    select episode_id from alerts.episode where tenant_id = :tenant and due_at <= :now
+    order by due_at limit :most for update skip locked
+""")
+NEXT_DUE = text("""
+    update alerts.episode e set due_at = n.due_at
+    from unnest(cast(:episodes as uuid[]), cast(:due as timestamptz[])) as n(episode_id, due_at)
+    where e.tenant_id = :tenant and e.episode_id = n.episode_id
+""")
+KNOWN_RISKS = text("""
+    select alert_id, version, state, reason from alerts.alert
+    where tenant_id = any(cast(:tenants as uuid[])) and alert_id = any(cast(:alerts as uuid[])) for update
+""")
+OWNERS = text("""
+    select episode_id, owner_id from alerts.episode
+    where tenant_id = any(cast(:tenants as uuid[])) and episode_id = any(cast(:episodes as uuid[]))
+""")
+OFFSET = text("""
+    select next_offset, last_offset, digest from alerts.consumer_offset where topic = :topic and partition = :partition
+""")
+FIRST_OFFSET = text("""
+    insert into alerts.consumer_offset (topic, partition, next_offset, last_offset, digest)
+    values (:topic, :partition, :next, :last, :digest) on conflict do nothing
+""")
+ADVANCE = text("""
+    update alerts.consumer_offset set next_offset = :next, last_offset = :last, digest = :digest
+    where topic = :topic and partition = :partition and next_offset = :from
+""")

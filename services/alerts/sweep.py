@@ -1,0 +1,102 @@
+"""Deadlines that passed become decisions: nothing ticks in the cores, so somebody has to look at the clock.
+
+Rows are taken with `skip locked`, decided anew in the same transaction, and given their next deadline; killed in
+between, the row is still due. The sweep waits while the consumer lags (the answer may be on its way), and for a clinic of which
+nothing at all was heard for days: then its feed is broken, which is for operations, not for clinicians.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from schemas.events import EpisodeSnapshot
+from services.alerts.adapters import statements as sql
+from services.alerts.adapters.batch import FALLBACK_CLIENTS
+from services.alerts.adapters.decisions import ClinicNow, Decisions
+from services.alerts.consumer import Consumer
+from services.alerts.metrics import AlertsMetrics
+from services.alerts.settings import AlertsSettings
+from services.platform import logs
+from services.platform.clock import Clock
+from services.platform.db import is_transient, transaction
+
+MOST = 500
+"""Rows of one clinic in one transaction."""
+
+
+@dataclass(slots=True)
+class Sweep:
+    """Looks at due deadlines, clinic by clinic."""
+
+    settings: AlertsSettings
+    engine: AsyncEngine
+    decisions: Decisions
+    consumer: Consumer
+    clock: Clock
+    metrics: AlertsMetrics
+
+    async def run(self) -> None:
+        """For ever."""
+        while True:
+            await asyncio.sleep(self.settings.alerts_sweep_seconds)
+            if not self.consumer.caught_up:
+                continue
+            try:
+                await self.once()
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                logs.get("alerts.sweep").warning("sweep failed, trying again", reason=type(error).__name__)
+
+    async def once(self) -> int:
+        """Look at every clinic; returns how many episodes were due."""
+        async with transaction(self.engine) as connection:
+            clocks = (await connection.execute(sql.ALL_CLOCKS)).all()
+        silent = [row.tenant_id for row in clocks if self._feed_is_silent(row)]
+        self.metrics.silent_feeds.set(len(silent))
+        swept = 0
+        for row in clocks:
+            if row.tenant_id not in silent:
+                swept += await self._clinic(row)
+        self.metrics.swept.inc(swept)
+        return swept
+
+    def _feed_is_silent(self, row: Row[Any]) -> bool:
+        patience = timedelta(hours=self.settings.alerts_feed_silent_hours)
+        return row.known_at is None and self.clock.now() - row.heard_at > patience
+
+    async def _clinic(self, row: Row[Any]) -> int:
+        swept = 0
+        while True:
+            found = await self._some(row.tenant_id, row.known_at or self.clock.now(), grown=row.grown)
+            swept += found
+            if found < MOST:
+                return swept
+
+    async def _some(self, tenant: UUID, now: datetime, *, grown: bool) -> int:
+        async with transaction(self.engine, [tenant]) as connection:
+            due = {"tenant": tenant, "now": now, "most": MOST}
+            episodes = list((await connection.execute(sql.DUE, due)).scalars())
+            if not episodes:
+                return 0
+            clients = {"tenant": tenant, "most": FALLBACK_CLIENTS}
+            size = FALLBACK_CLIENTS if grown else int((await connection.execute(sql.CLIENTS, clients)).scalar_one())
+            seen = await self.decisions.redecide(connection, {tenant: ClinicNow(now, size)}, episodes)
+            times = {snapshot.episode_id: next_deadline(snapshot, now) for snapshot in seen}
+            values = {"tenant": tenant, "episodes": list(times), "due": list(times.values())}
+            await connection.execute(sql.NEXT_DUE, values)
+            return len(episodes)
+
+
+def next_deadline(snapshot: EpisodeSnapshot, now: datetime) -> datetime | None:
+    """The first deadline still ahead."""
+    deadlines = (snapshot.silent_amber_at, snapshot.silent_red_at)
+    ahead = [at for at in deadlines if at is not None and at > now]
+    return min(ahead) if ahead and snapshot.status == "open" else None
