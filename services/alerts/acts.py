@@ -1,4 +1,4 @@
-"""What a person does to an alert, over the API or a page: one row lock, the life cycle's table, a step with who and why."""
+"""What a person does to an alert, over the API or a page: a row lock, the life cycle's table, a step with its why."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
@@ -22,7 +22,7 @@ from schemas.codec import decode
 from schemas.errors import ContractError
 from schemas.topics import ALLIANCE_SCORES, DEAD_LETTERS, RISK_ITEMS, Topic
 from services.alerts.adapters.batch import Batch, Taker
-from services.alerts.adapters.offsets import Overtaken, Progress, digest, resume
+from services.alerts.adapters.offsets import Overtaken, Progress, digest, stored_offsets
 from services.alerts.metrics import AlertsMetrics
 from services.alerts.settings import AlertsSettings
 from services.platform import kafka, logs
@@ -46,6 +46,8 @@ class Consumer:
     failure: BaseException | None = None
     _limit: DeadLetterLimit = field(default_factory=DeadLetterLimit)
     _next: dict[TopicPartition, int] = field(default_factory=dict)
+    _ready: asyncio.Event = field(default_factory=asyncio.Event)
+    _assignments: int = 0
     _topics: dict[str, Topic] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -66,6 +68,7 @@ class Consumer:
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _follow(self) -> None:
+        self.pause()
         producer = kafka.producer(self.settings)
         consumer = kafka.consumer(self.settings, group=GROUP)
         consumer.subscribe(topics=list(self._topics), listener=_Resuming(self, consumer))
@@ -79,18 +82,43 @@ class Consumer:
                 with contextlib.suppress(KafkaError):
                     await client.stop()
 
-    async def resume(self, consumer: AIOKafkaConsumer, places: Iterable[TopicPartition]) -> None:
-        """Go on where the records say. Called when partitions are assigned, before anything is read."""
-        self._next = {}
-        async with transaction(self.engine) as connection:
-            for place in places:
-                self._next[place] = await resume(connection, consumer, place)
+    def pause(self) -> None:
+        """Partitions are being moved: what a poll still brings is nobody's."""
+        self._ready.clear()
+        self._assignments += 1
+        self.caught_up = False
+
+    async def resume(self, consumer: AIOKafkaConsumer, places: Sequence[TopicPartition]) -> None:
+        """Go on where the records say; nothing is read until then."""
+        looker = kafka.consumer(self.settings)
+        await looker.start()
+        try:
+            async with transaction(self.engine) as connection:
+                self._next = await stored_offsets(connection, looker, places)
+        finally:
+            await looker.stop()
+        self._ready.set()
+        self._seek(consumer)
+
+    def _seek(self, consumer: AIOKafkaConsumer) -> None:
+        """To where the records say; while partitions are still moving, `resume` will do it."""
+        if self._ready.is_set():
+            for place, offset in self._next.items():
+                consumer.seek(place, offset)
 
     async def _poll(self, consumer: AIOKafkaConsumer, producer: AIOKafkaProducer) -> None:
         if self.failure is not None:
             failed, self.failure = self.failure, None
             raise failed
+        if not self._ready.is_set():
+            # The group is joined, and partitions are assigned, while somebody polls.
+            await asyncio.sleep(POLL_MS / 1000)
+            return
+        assignment = self._assignments
         fetched = await consumer.getmany(timeout_ms=POLL_MS, max_records=self.settings.alerts_batch_records)
+        if assignment != self._assignments:
+            self._seek(consumer)  # read while partitions moved: read again, by whoever has them now
+            return
         records = [record for each in fetched.values() for record in each]
         if records:
             await self._take(producer, fetched, records)
@@ -160,10 +188,11 @@ class _Resuming(aiokafka.abc.ConsumerRebalanceListener):  # type: ignore[misc]  
         self._consumer = consumer
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:  # noqa: ARG002 - aiokafka's own
-        self._owner.caught_up = False
+        self._owner.pause()
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         try:
-            await self._owner.resume(self._consumer, assigned)
+            self._owner.pause()
+            await self._owner.resume(self._consumer, list(assigned))
         except Exception as error:  # noqa: BLE001 - aiokafka would only log it; the poll raises it
             self._owner.failure = error

@@ -1,8 +1,8 @@
 """Deadlines that passed become decisions: nothing ticks in the cores, so somebody has to look at the clock.
 
 Rows are taken with `skip locked`, decided anew in the same transaction, and given their next deadline; killed in
-between, the row is still due. The sweep waits while the consumer lags (the answer may be on its way), and for a clinic of which
-nothing at all was heard for days: then its feed is broken, which is for operations, not for clinicians.
+between, the row is still due. The sweep waits while the consumer lags (the answer may be on its way), and for a clinic
+of which nothing at all was heard for days: then its feed is broken, which is for operations, not for clinicians.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ which a digest of the last one read tells; then nothing is skipped silently.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -61,39 +61,38 @@ async def advance(connection: AsyncConnection, progress: Iterable[Progress]) -> 
             raise Overtaken(f"{each.topic}/{each.partition} was read further by another consumer")
 
 
-async def resume(connection: AsyncConnection, consumer: AIOKafkaConsumer, place: TopicPartition) -> int:
-    """Put the consumer where the records say, and return that offset.
+async def stored_offsets(
+    connection: AsyncConnection, looker: AIOKafkaConsumer, places: Sequence[TopicPartition]
+) -> dict[TopicPartition, int]:
+    """Where to go on in each partition. `looker` is a consumer of its own, so that nothing read here is lost.
 
     Raises:
-        LogReplaced: the log is shorter than that, or holds other records.
+        LogReplaced: a log is shorter than what was read of it, or holds other records.
     """
-    about = {"topic": place.topic, "partition": place.partition}
-    stored = (await connection.execute(sql.OFFSET, about)).one_or_none()
-    begin, end = await _bounds(consumer, place)
-    if stored is None:
-        consumer.seek(place, begin)
-        return begin
-    if end < stored.next_offset:
-        raise replaced(place, "it is shorter than what was read of it")
-    if stored.last_offset >= begin and await _other_record(consumer, place, stored.last_offset, stored.digest):
-        raise replaced(place, "it holds other records than those that were read")
-    consumer.seek(place, stored.next_offset)
-    return int(stored.next_offset)
+    looker.assign(places)
+    begins, ends = await looker.beginning_offsets(places), await looker.end_offsets(places)
+    found = {}
+    for place in places:
+        about = {"topic": place.topic, "partition": place.partition}
+        stored = (await connection.execute(sql.OFFSET, about)).one_or_none()
+        if stored is None:
+            found[place] = begins[place]
+            continue
+        if ends[place] < stored.next_offset:
+            raise replaced(place, "it is shorter than what was read of it")
+        if stored.last_offset >= begins[place] and await _other(looker, place, stored.last_offset, stored.digest):
+            raise replaced(place, "it holds other records than those that were read")
+        found[place] = stored.next_offset
+    return found
 
 
 def replaced(place: TopicPartition, why: str) -> LogReplaced:
     return LogReplaced(f"{place.topic}/{place.partition}: {why}", hint="the topic was recreated or lost: attune replay")
 
 
-async def _bounds(consumer: AIOKafkaConsumer, place: TopicPartition) -> tuple[int, int]:
-    begin = await consumer.beginning_offsets([place])
-    end = await consumer.end_offsets([place])
-    return begin[place], end[place]
-
-
-async def _other_record(consumer: AIOKafkaConsumer, place: TopicPartition, offset: int, known: bytes) -> bool:
+async def _other(looker: AIOKafkaConsumer, place: TopicPartition, offset: int, known: bytes) -> bool:
     """Whether the record at this offset is another one; if it is gone, retention took it and nothing can be said."""
-    consumer.seek(place, offset)
-    fetched = await consumer.getmany(place, timeout_ms=_PEEK_MS, max_records=1)
+    looker.seek(place, offset)
+    fetched = await looker.getmany(place, timeout_ms=_PEEK_MS, max_records=1)
     records = fetched.get(place, [])
     return bool(records) and records[0].offset == offset and digest(records[0]) != known
