@@ -81,7 +81,8 @@ create table alerts.tenant_clock (
   tenant_id uuid primary key,
   known_at timestamptz,
   heard_at timestamptz not null,
-  grown boolean not null default false);
+  grown boolean not null default false,
+  swept_at timestamptz);
 create table alerts.consumer_offset (
   topic varchar(200) not null,
   partition integer not null,
@@ -123,7 +124,7 @@ def upgrade() -> None:
         grant("select, insert, update", table, "attune_alerts")
     grant("select, insert", "alerts.step", "attune_alerts")
     grant("select, insert, delete", "alerts.outbox", "attune_alerts")
-    for table in ("alerts.episode", "alerts.reading", "alerts.alert", "alerts.outbox"):
+    for table in ("alerts.episode", "alerts.reading", "alerts.alert", "alerts.tenant_clock", "alerts.outbox"):
         grant("select", table, "attune_operator")
     _wider_policies()
 
@@ -137,7 +138,7 @@ def _wider_policies() -> None:
     # Its own relay carries every clinic's steps to Kafka.
     for command in ("select", "delete"):
         allow("alerts.outbox", "attune_alerts", command=command, using="true")
-    for table in ("alerts.episode", "alerts.reading", "alerts.alert", "alerts.outbox"):
+    for table in ("alerts.episode", "alerts.reading", "alerts.alert", "alerts.tenant_clock", "alerts.outbox"):
         allow(table, "attune_operator", command="select", using="true")
 
 

@@ -109,7 +109,11 @@ class StepRow(Base):
 
 
 class TenantClock(Base):
-    """A clinic's now, where its feed is the clock; when it was last heard of; whether it has outgrown the fallback."""
+    """A clinic's now, where its feed is the clock; when it was last heard of; whether it has outgrown the fallback.
+
+    `swept_at` is the now that its deadlines were last held against: only the sweep moves it, so that a record that
+    comes late, or early, is judged by the same now as its neighbours.
+    """
 
     __tablename__ = "tenant_clock"
     __table_args__ = ({"schema": SCHEMA},)
@@ -118,6 +122,7 @@ class TenantClock(Base):
     known_at: Mapped[datetime | None]
     heard_at: Mapped[datetime]
     grown: Mapped[bool] = mapped_column(server_default=text("false"))
+    swept_at: Mapped[datetime | None]
 
 
 class ConsumerOffset(Base):

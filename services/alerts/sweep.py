@@ -59,11 +59,11 @@ class Sweep:
         """Look at every clinic; returns how many episodes were due."""
         async with transaction(self.engine) as connection:
             clocks = (await connection.execute(sql.ALL_CLOCKS)).all()
-        silent = [row.tenant_id for row in clocks if self._feed_is_silent(row)]
+        silent = {row.tenant_id for row in clocks if self._feed_is_silent(row)}
         self.metrics.silent_feeds.set(len(silent))
         swept = 0
         for row in clocks:
-            if row.tenant_id not in silent:
+            if row.tenant_id not in silent and not self._feed_is_running(row):
                 swept += await self._clinic(row)
         self.metrics.swept.inc(swept)
         return swept
@@ -71,6 +71,11 @@ class Sweep:
     def _feed_is_silent(self, row: Row[Any]) -> bool:
         patience = timedelta(hours=self.settings.alerts_feed_silent_hours)
         return row.known_at is None and self.clock.now() - row.heard_at > patience
+
+    def _feed_is_running(self, row: Row[Any]) -> bool:
+        """A year played in a minute: what is known of one client is weeks ahead of what is known of another."""
+        quiet = timedelta(seconds=self.settings.alerts_feed_quiet_seconds)
+        return row.known_at is not None and self.clock.now() - row.heard_at < quiet
 
     async def _clinic(self, row: Row[Any]) -> int:
         swept = 0
@@ -82,13 +87,14 @@ class Sweep:
 
     async def _some(self, tenant: UUID, now: datetime, *, grown: bool) -> int:
         async with transaction(self.engine, [tenant]) as connection:
+            await connection.execute(sql.SWEPT, {"tenant": tenant, "now": now})
             due = {"tenant": tenant, "now": now, "most": MOST}
             episodes = list((await connection.execute(sql.DUE, due)).scalars())
             if not episodes:
                 return 0
             clients = {"tenant": tenant, "most": FALLBACK_CLIENTS}
             size = FALLBACK_CLIENTS if grown else int((await connection.execute(sql.CLIENTS, clients)).scalar_one())
-            seen = await self.decisions.redecide(connection, {tenant: ClinicNow(now, size)}, episodes)
+            seen = await self.decisions.redecide(connection, {tenant: ClinicNow(now, now, size)}, episodes)
             times = {snapshot.episode_id: next_deadline(snapshot, now) for snapshot in seen}
             values = {"tenant": tenant, "episodes": list(times), "due": list(times.values())}
             await connection.execute(sql.NEXT_DUE, values)

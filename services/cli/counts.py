@@ -26,8 +26,10 @@ _FACTS = text("""
              where tenant_id = any(:tenants) and outcome = 'dead-lettered') as dead_letters
 """)
 _DECIDED = text("""
-    select coalesce(sum((snapshot -> 'revision' ->> 'facts')::bigint), 0) from alerts.episode
-    where tenant_id = any(:tenants)
+    select coalesce(sum(facts), 0) from alerts.episode where tenant_id = any(:tenants)
+""")
+_SWEPT = text("""
+    select count(*) from alerts.tenant_clock where tenant_id = any(:tenants) and swept_at >= known_at
 """)
 _ALERTS = text("""
     select kind, severity, count(*) as alerts from alerts.alert
@@ -93,6 +95,13 @@ async def alerts(engine: AsyncEngine, tenants: Iterable[UUID]) -> list[AlertCoun
             return [AlertCount(row.kind, row.severity, row.alerts) for row in found]
     except ProgrammingError:
         return None
+
+
+async def swept(engine: AsyncEngine, tenants: Iterable[UUID]) -> int:
+    """Of how many of these clinics, whose feed is the clock, the deadlines were looked at up to their now."""
+    named = list(tenants)
+    async with transaction(engine, named) as connection:
+        return int((await connection.execute(_SWEPT, {"tenants": named})).scalar_one())
 
 
 async def decided(engine: AsyncEngine, tenants: Iterable[UUID]) -> int | None:

@@ -145,6 +145,11 @@ async def _settle(one: Demo, engine: AsyncEngine, tenant: UUID) -> None:
 
         await _until(one, "deciding", total, decided)
 
+        async def swept() -> int:
+            return await counts.swept(as_alerts, [tenant])
+
+        await _until(one, "looking at deadlines", 1, swept)
+
 
 async def _until(one: Demo, what: str, total: int, count: Callable[[], Awaitable[int]]) -> None:
     with bar(one.made.say, what, total) as progress:

@@ -110,7 +110,7 @@ class Taker:
             if not row.grown and clients >= FALLBACK_CLIENTS and row.tenant_id in new:
                 await connection.execute(sql.GROW, {"tenant": row.tenant_id})
                 again |= set((await connection.execute(sql.FALLBACK_EPISODES, {"tenant": row.tenant_id})).scalars())
-            clinics[row.tenant_id] = ClinicNow(row.known_at or self.clock.now(), clients)
+            clinics[row.tenant_id] = ClinicNow(row.known_at or self.clock.now(), row.swept_at, clients)
         return clinics, again
 
     async def _to_decide(

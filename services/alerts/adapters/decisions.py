@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, cast
 from uuid import UUID
 
@@ -25,10 +25,16 @@ from services.alerts.metrics import AlertsMetrics
 
 @dataclass(frozen=True, slots=True)
 class ClinicNow:
-    """A clinic's now and size, as decisions take them."""
+    """A clinic's now and size, as decisions take them. `swept_at` is the now that deadlines are held against."""
 
-    as_of: datetime
+    now: datetime
+    swept_at: datetime | None
     clients: int
+
+    @property
+    def as_of(self) -> datetime:
+        """Before the first sweep no deadline has passed."""
+        return self.swept_at or datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -78,7 +84,7 @@ class Decisions:
             policy=self.policy.name,
             reason=wanted.reason,
             occurred_at=wanted.occurred_at,
-            at=subject.clinic.as_of,
+            at=subject.clinic.now,
             historical=wanted.historical,
             rating_id=wanted.rating_id,
             evidence=dict(wanted.evidence),
@@ -97,7 +103,7 @@ class _Subject:
     def ground(self) -> str:
         """What a step rests on: noted again on the same ground, it is the same step."""
         revision = self.snapshot.revision
-        return f"{revision.engine}.{revision.facts}.{self.clinic.clients}.{self.clinic.as_of.isoformat()}"
+        return f"{revision.engine}.{revision.facts}.{self.clinic.clients}.{self.clinic.swept_at}"
 
 
 def _subject(row: Row[Any], clinics: Mapping[UUID, ClinicNow]) -> _Subject:
@@ -116,8 +122,8 @@ def _unfounded(subject: _Subject, stored: Stored, change: Change, policy: str) -
         rule="",
         policy=policy,
         reason=stored.reason,
-        occurred_at=subject.clinic.as_of,
-        at=subject.clinic.as_of,
+        occurred_at=subject.clinic.now,
+        at=subject.clinic.now,
         historical=stored.historical,
     )
 

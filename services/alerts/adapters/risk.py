@@ -80,7 +80,7 @@ def _entry(answer: RiskAnswered, state: State, owner: UUID | None, clinic: Clini
         policy=POLICY,
         reason=reason(answer),
         occurred_at=answer.occurred_at,
-        at=clinic.as_of,
+        at=clinic.now,
         historical=answer.historical,
         rating_id=answer.record_id,
         evidence={"instrument": answer.instrument, "item": answer.item, **_value(answer)},

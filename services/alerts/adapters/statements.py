@@ -43,10 +43,11 @@ HEAR = text("""
       known_at = greatest(c.known_at, excluded.known_at), heard_at = greatest(c.heard_at, excluded.heard_at)
 """)
 CLOCKS = text("""
-    select tenant_id, known_at, heard_at, grown from alerts.tenant_clock
+    select tenant_id, known_at, grown, swept_at from alerts.tenant_clock
     where tenant_id = any(cast(:tenants as uuid[]))
 """)
 ALL_CLOCKS = text("select tenant_id, known_at, heard_at, grown from alerts.tenant_clock order by tenant_id")
+SWEPT = text("update alerts.tenant_clock set swept_at = greatest(swept_at, :now) where tenant_id = :tenant")
 CLIENTS = text("""
     select count(*) from (select distinct client_id from alerts.episode where tenant_id = :tenant limit :most) as c
 """)
