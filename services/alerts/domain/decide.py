@@ -254,10 +254,10 @@ def _silence(policy: Policy, case: Case) -> Iterable[Wanted]:
     early = policy.early_no_show and episode.missed_before_third and episode.attended < 3
     if severity is None and not early:
         return
-    since = episode.last_attended_at or (episode.missed_at[0] if episode.missed_at else None)
-    if since is None:
-        return
-    yield _disengaging(policy, case, since, severity)
+    missed = episode.missed_at[0] if episode.missed_at else None
+    since = (episode.last_attended_at or missed) if severity else missed
+    if since is not None:
+        yield _disengaging(policy, case, since, severity)
 
 
 def _silent(episode: Episode, now: datetime) -> Severity | None:
@@ -274,7 +274,7 @@ def _disengaging(policy: Policy, case: Case, since: datetime, severity: Severity
     told_late = _past_when_told(episode) if severity else False
     deadline = episode.silent_amber_at if severity else None
     return Wanted(
-        alert_id=alert_id(episode.episode_id, "disengaging", since.isoformat(), "absence"),
+        alert_id=alert_id(episode.episode_id, "disengaging", since.isoformat(), rule),
         kind="disengaging",
         severity=severity or "amber",
         state="open",
