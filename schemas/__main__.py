@@ -23,6 +23,19 @@ def generate(room: Room = files.ROOM) -> None:
 
 
 @app.command()
+def check(room: Room = files.ROOM) -> None:
+    """Hold the committed files to the models, to compatibility and to the golden examples."""
+    from schemas.check import faults  # noqa: PLC0415 - its validator is installed for development only
+
+    found = faults(room)
+    for fault in found:
+        typer.echo(fault, err=True)
+    if found:
+        raise typer.Exit(1)
+    typer.echo(f"schemas: {len(files.messages())} event types, files, examples and catalogue agree")
+
+
+@app.command()
 def show(topic: str) -> None:
     """Print the schemas of one topic (or of `posted`, what a clinic posts)."""
     found = [message for message in files.messages() if message.channel == topic]
