@@ -23,7 +23,11 @@ AHEAD = timedelta(days=1)
 """How far a clinic's clock may be ahead of ours."""
 BOOKED_AHEAD = timedelta(days=730)
 EARLIEST = datetime.fromisoformat("1990-01-01T00:00:00+00:00")
+MOST_FAULTS = 100
+"""More are not told: an answer should not grow with what somebody sends."""
 _MAX_NAME = 64
+_MAX_FAULTS = 100
+"""Told at once; who has more wrong than that is not helped by the rest."""
 _ADAPTER: TypeAdapter[posted.PostedEvent] = TypeAdapter(posted.PostedEvent)
 _EXPECTED = {
     "missing": "a value",
@@ -39,6 +43,10 @@ _EXPECTED = {
     "union_tag_invalid": "one of the event types in the API documentation",
     "datetime_type": "a date and time with its UTC offset (RFC 3339)",
     "timezone_aware": "a date and time with its UTC offset (RFC 3339)",
+    "string_too_short": "at least one character",
+    "string_unicode": "Unicode text",
+    "too_long": "fewer entries",
+    "bool_type": "true or false",
 }
 
 
@@ -74,9 +82,9 @@ def read(event: object, receiving: Receiving) -> Draft | tuple[Fault, ...]:
     try:
         checked = _ADAPTER.validate_python(event)
     except ValidationError as error:
-        return tuple(_fault(each) for each in error.errors(include_url=False, include_input=False))
+        return tuple(_fault(each) for each in error.errors(include_url=False, include_input=False)[:_MAX_FAULTS])
     faults = (*_time_faults(checked, receiving.now), *_rating_faults(getattr(checked, "rating", None)))
-    return faults or _draft(checked, receiving)
+    return faults[:_MAX_FAULTS] or _draft(checked, receiving)
 
 
 def _draft(event: posted.PostedEvent, receiving: Receiving) -> Draft:
@@ -109,7 +117,7 @@ _TYPES = frozenset(
 """pydantic names the variant first in a place; a JSON pointer does not."""
 
 
-def _expected(kind: str, error: Mapping[str, Any]) -> str | None:
+def _expected(kind: str, error: Mapping[str, Any]) -> str:
     context = error.get("ctx", {})
     bounds = {"greater_than_equal": ("ge", "at least"), "less_than_equal": ("le", "at most")}
     if kind in bounds:
@@ -119,7 +127,7 @@ def _expected(kind: str, error: Mapping[str, Any]) -> str | None:
         return f"at most {context['max_length']} characters"
     if kind in {"literal_error", "value_error"}:
         return str(context.get("expected") or context.get("error"))
-    return _EXPECTED.get(kind)
+    return _EXPECTED.get(kind, "see the API documentation")
 
 
 def pointer(place: list[Any]) -> str:
