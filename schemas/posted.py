@@ -32,10 +32,7 @@ def _instant(value: object) -> object:
     if not _RFC3339.match(value):
         raise ValueError("a date and time with its UTC offset (RFC 3339)")
     try:
-        try:
         return datetime.fromisoformat(value.upper()).astimezone(UTC)
-    except (ValueError, OverflowError):  # no such day, no such offset, or before the year 1 in UTC
-        raise ValueError("a date and time that exists (RFC 3339)") from None
     except (ValueError, OverflowError):  # no such day, or one before the year 1: the message would quote it
         raise ValueError("a date and time that exists, with its UTC offset (RFC 3339)") from None
 

@@ -23,8 +23,6 @@ AHEAD = timedelta(days=1)
 """How far a clinic's clock may be ahead of ours."""
 BOOKED_AHEAD = timedelta(days=730)
 EARLIEST = datetime.fromisoformat("1990-01-01T00:00:00+00:00")
-MOST_FAULTS = 100
-"""More are not told: an answer should not grow with what somebody sends."""
 _MAX_NAME = 64
 _MAX_FAULTS = 100
 """Told at once; who has more wrong than that is not helped by the rest."""
