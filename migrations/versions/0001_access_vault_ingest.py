@@ -20,13 +20,13 @@ STATEMENTS = """
 create schema access;
 create table access.tenant (
   tenant_id uuid primary key,
-  name varchar(64) not null unique,
+  name varchar(64) not null constraint uq_tenant_name unique,
   display_name varchar(200) not null,
   created_at timestamptz not null default now(),
   settings jsonb not null default '{}');
 create table access.api_key (
   tenant_id uuid not null references access.tenant (tenant_id),
-  prefix varchar(8) not null unique,
+  prefix varchar(8) not null constraint uq_api_key_prefix unique,
   digest bytea not null,
   scopes varchar(32)[] not null,
   created_at timestamptz not null default now(),
@@ -44,7 +44,7 @@ create table vault.entry (
   key_id varchar(16) not null,
   created_at timestamptz not null default now(),
   primary key (tenant_id, surrogate),
-  unique (tenant_id, kind, blind_index));
+  constraint uq_entry_tenant_id_kind_blind_index unique (tenant_id, kind, blind_index));
 create table vault.opening (
   number bigint generated always as identity primary key,
   tenant_id uuid not null,
@@ -69,7 +69,7 @@ create table ingest.inbox (
   received_at timestamptz not null,
   value bytea not null,
   primary key (tenant_id, event_id),
-  unique (tenant_id, source, external_id, version));
+  constraint uq_inbox_tenant_id_source_external_id_version unique (tenant_id, source, external_id, version));
 create index ix_inbox_client on ingest.inbox (tenant_id, client_id, received_at);
 create table ingest.episode (
   tenant_id uuid not null,
@@ -81,7 +81,7 @@ create table ingest.episode (
   closed_at timestamptz,
   facts integer not null default 0,
   primary key (tenant_id, episode_id),
-  unique (tenant_id, client_id, reference));
+  constraint uq_episode_tenant_id_client_id_reference unique (tenant_id, client_id, reference));
 create unique index ix_episode_implicit on ingest.episode (tenant_id, client_id) where implicit;
 create table ingest.outbox (
   number bigint generated always as identity primary key,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aiokafka.errors import KafkaError
@@ -110,24 +110,22 @@ class _Relaying:
     metrics: AlertsMetrics
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop`, through every absence of Kafka."""
+        """Until `stop`, through every absence of Kafka; a producer that Kafka has given up is replaced."""
         while not stop.is_set():
-            async with self._producing() as relay:
-                if relay is not None:
-                    await relay.run(stop)
+            try:
+                await self._publish(stop)
+            except KafkaError as error:
+                logs.get("alerts.relay").warning("no producer, taking a new one", reason=type(error).__name__)
+                await asyncio.sleep(1)
 
-    @contextlib.asynccontextmanager
-    async def _producing(self) -> AsyncIterator[Relay | None]:
+    async def _publish(self, stop: asyncio.Event) -> None:
         producer = kafka.producer(self.settings, linger_ms=0)
         try:
             await producer.start()
-            yield Relay(self.engine, producer, OUTBOX, self.settings.kafka_topic_prefix, self)
-        except KafkaError as error:
-            logs.get("alerts.relay").warning("no Kafka yet", reason=type(error).__name__)
-            await asyncio.sleep(1)
-            yield None
+            await Relay(self.engine, producer, OUTBOX, self.settings.kafka_topic_prefix, self).run(stop)
         finally:
-            await producer.stop()
+            with contextlib.suppress(KafkaError):
+                await producer.stop()
 
     async def published(self, _: AsyncConnection, rows: Sequence[Row]) -> None:
         self.metrics.published.inc(len(rows))

@@ -31,7 +31,7 @@ CACHE_FOR = timedelta(seconds=30)
 """How long a revoked key may still be taken for valid."""
 CACHED_KEYS = 10_000
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-_KEY = re.compile(r"^atk_([0-9a-z]{8})_([0-9a-z]{32})([0-9a-z]{6})$")
+_KEY = re.compile(r"atk_([0-9a-z]{8})_([0-9a-z]{32})([0-9a-z]{6})")
 
 
 class Unauthenticated(AttuneError):
@@ -89,7 +89,7 @@ def prefix_of(key: str) -> str | None:
     >>> prefix_of(key) == prefix, prefix_of(key[:-1] + "!"), prefix_of("Bearer")
     (True, None, None)
     """
-    match = _KEY.match(key)
+    match = _KEY.fullmatch(key)
     return match[1] if match and hmac.compare_digest(_check(match[1] + match[2]), match[3]) else None
 
 

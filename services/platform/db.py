@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import ClassVar
 from uuid import UUID
 
-from sqlalchemy import MetaData, text
+from sqlalchemy import DateTime, MetaData, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -30,6 +32,7 @@ class Base(DeclarativeBase):
     """The root of every typed model; a service's models name their own PostgreSQL schema."""
 
     metadata = MetaData(naming_convention=NAMING)
+    type_annotation_map: ClassVar = {datetime: DateTime(timezone=True)}
 
 
 def create_engine(settings: Settings) -> AsyncEngine:
@@ -44,7 +47,9 @@ def create_engine(settings: Settings) -> AsyncEngine:
     password = read_text(settings.secrets_dir, "database-password")
     if password:
         url = url.set(password=password)
-    return create_async_engine(url, pool_size=settings.database_pool, max_overflow=0, pool_pre_ping=True)
+    return create_async_engine(
+        url, hide_parameters=True, pool_size=settings.database_pool, max_overflow=0, pool_pre_ping=True
+    )
 
 
 def tenants_setting(tenants: Iterable[UUID]) -> str:

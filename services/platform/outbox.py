@@ -23,7 +23,16 @@ from uuid import UUID
 
 import msgspec
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import (
+    DuplicateSequenceNumber,
+    InvalidProducerEpoch,
+    InvalidProducerIdMapping,
+    KafkaError,
+    KafkaTimeoutError,
+    OutOfOrderSequenceNumber,
+    ProducerClosed,
+    ProducerFenced,
+)
 from aiokafka.partitioner import DefaultPartitioner
 from sqlalchemy import BigInteger, Identity, LargeBinary, SmallInteger, String, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -38,6 +47,15 @@ ROUND = 2_000
 POLL_SECONDS = 1.0
 """How long a missed notification may delay a row."""
 RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0)
+_PRODUCER_LOST = (
+    DuplicateSequenceNumber,
+    InvalidProducerEpoch,
+    InvalidProducerIdMapping,
+    KafkaTimeoutError,  # an expired batch leaves a hole in an idempotent producer's sequence
+    OutOfOrderSequenceNumber,
+    ProducerClosed,
+    ProducerFenced,
+)
 
 
 class Lane(IntEnum):
@@ -142,7 +160,12 @@ class Relay:
     holding: bool = False
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop`; whatever Kafka or PostgreSQL do meanwhile is waited out."""
+        """Work until `stop`; whatever Kafka or PostgreSQL do meanwhile is waited out.
+
+        Raises:
+            KafkaError: the producer's own state is beyond repair (its sequence is broken, it was fenced, it was
+                closed): the caller goes on with a new one.
+        """
         failures = 0
         log = logs.get("outbox")
         while not stop.is_set():
@@ -150,7 +173,7 @@ class Relay:
                 await self._work(stop)
                 failures = 0
             except Exception as error:
-                if not (is_transient(error) or isinstance(error, KafkaError)):
+                if isinstance(error, _PRODUCER_LOST) or not (is_transient(error) or isinstance(error, KafkaError)):
                     raise
                 self.observer.failed(type(error).__name__)
                 log.warning("round failed, trying again", reason=type(error).__name__, attempt=failures)
@@ -227,7 +250,12 @@ class Relay:
         for row in rows:
             topic = self.prefix + row.topic
             partitioned[topic, await self._partition(topic, row.key)].append(row)
-        await asyncio.gather(*(self._send(place, each) for place, each in partitioned.items()))
+        sends = (self._send(place, each) for place, each in partitioned.items())
+        # All of them come to their end first: a round tried again must not overtake what is still on its way.
+        ended = await asyncio.gather(*sends, return_exceptions=True)
+        for error in ended:
+            if error is not None:
+                raise error
 
     async def _partition(self, topic: str, key: bytes) -> int:
         partitions = sorted(await self.producer.partitions_for(topic))

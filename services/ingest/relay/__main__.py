@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
@@ -36,14 +37,17 @@ async def _serve(stop: asyncio.Event) -> None:
 
 
 async def _publish(settings: RelaySettings, engine: AsyncEngine, metrics: RelayMetrics, stop: asyncio.Event) -> None:
-    producer = await _connected(settings, stop)
-    if producer is None:
-        return
+    """With one producer after the other: one that Kafka has given up is replaced, the outbox keeps its rows."""
     observer = PublicationNotes(metrics, SystemClock())
-    try:
-        await Relay(engine, producer, OUTBOX, settings.kafka_topic_prefix, observer).run(stop)
-    finally:
-        await producer.stop()
+    while (producer := await _connected(settings, stop)) is not None:
+        try:
+            await Relay(engine, producer, OUTBOX, settings.kafka_topic_prefix, observer).run(stop)
+        except KafkaError as error:
+            observer.failed(type(error).__name__)
+            logs.get("relay").warning("producer lost, taking a new one", reason=type(error).__name__)
+        finally:
+            with contextlib.suppress(KafkaError):
+                await producer.stop()
 
 
 async def _connected(settings: RelaySettings, stop: asyncio.Event) -> AIOKafkaProducer | None:

@@ -1,0 +1,236 @@
+"""The relay between a real PostgreSQL and a real Kafka: everything at least once, in order, by whoever is alive."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from schemas.codec import Record
+from schemas.topics import RISK_ITEMS, SESSION_EVENTS
+from services.ingest.models import OUTBOX
+from services.platform import kafka
+from services.platform.outbox import Lane, Outgoing, Relay, Row, append
+from services.platform.settings import Settings
+from tests.scoring_worker import free_port
+from tests.stack import Database
+
+LONG = 30.0
+
+
+class Seen:
+    """An observer that remembers the order of acknowledgement."""
+
+    def __init__(self) -> None:
+        self.rounds: list[list[Row]] = []
+        self.failures: list[str] = []
+
+    async def published(self, connection: AsyncConnection, rows: Sequence[Row]) -> None:  # noqa: ARG002 - the protocol
+        self.rounds.append(list(rows))
+
+    def failed(self, reason: str) -> None:
+        self.failures.append(reason)
+
+
+@pytest.fixture
+async def settings(kafka_bootstrap: str, topic_prefix: str) -> Settings:
+    made = Settings(
+        environment="local", kafka_bootstrap=kafka_bootstrap, kafka_topic_prefix=topic_prefix, kafka_partitions=3
+    )
+    await kafka.create_topics(made, (SESSION_EVENTS, RISK_ITEMS))
+    return made
+
+
+@pytest.fixture
+async def engine(database: Database) -> AsyncIterator[AsyncEngine]:
+    made = create_async_engine(database.url("attune_relay"), pool_size=4)
+    yield made
+    await made.dispose()
+
+
+async def fill(database: Database, count: int, *, tenant: UUID | None = None, lane: Lane = Lane.LIVE) -> None:
+    """`count` rows over ten keys; each value is its place."""
+    topic = RISK_ITEMS.name if lane is Lane.RISK else SESSION_EVENTS.name
+    rows = [
+        Outgoing(tenant or UUID(int=1), uuid4(), lane, topic, Record(f"k{n % 10}".encode(), str(n).encode(), []))
+        for n in range(count)
+    ]
+    superuser = create_async_engine(database.url("postgres"))
+    async with superuser.begin() as connection:
+        await append(connection, OUTBOX, rows)
+    await superuser.dispose()
+
+
+async def left(engine: AsyncEngine) -> int:
+    async with engine.connect() as connection:
+        return int((await connection.execute(text(f"select count(*) from {OUTBOX}"))).scalar_one())
+
+
+async def until(condition: Callable[[], Awaitable[bool]], seconds: float = LONG) -> None:
+    async with asyncio.timeout(seconds):
+        while not await condition():  # noqa: ASYNC110 - another process's doing sets no event of ours
+            await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def relaying(settings: Settings, engine: AsyncEngine, seen: Seen) -> AsyncIterator[Relay]:
+    stop, producer = asyncio.Event(), kafka.producer(settings, linger_ms=0)
+    await producer.start()
+    relay = Relay(engine, producer, OUTBOX, settings.kafka_topic_prefix, seen)
+    task = asyncio.create_task(relay.run(stop))
+    try:
+        yield relay
+    finally:
+        stop.set()
+        await asyncio.wait_for(task, 10)
+        await producer.stop()
+
+
+async def published(settings: Settings) -> dict[bytes, list[int]]:
+    """Every value by key, in the order of the log; of several of one, the first."""
+    consumer = kafka.consumer(settings, SESSION_EVENTS.name)
+    await consumer.start()
+    ends = await consumer.end_offsets(consumer.assignment())
+    by_key: defaultdict[bytes, dict[int, None]] = defaultdict(dict)
+    while any([await consumer.position(place) < end for place, end in ends.items()]):
+        for records in (await consumer.getmany(timeout_ms=500)).values():
+            for record in records:
+                by_key[record.key].setdefault(int(record.value))
+    await consumer.stop()
+    return {key: list(values) for key, values in by_key.items()}
+
+
+def in_order(count: int) -> dict[bytes, list[int]]:
+    return {f"k{key}".encode(): list(range(key, count, 10)) for key in range(min(10, count))}
+
+
+async def test_rows_reach_kafka_in_order_and_leave(settings: Settings, database: Database, engine: AsyncEngine) -> None:
+    """Every row is in Kafka, in order for its key, and none is left."""
+    await fill(database, 3_000)
+    async with relaying(settings, engine, Seen()):
+        await until(lambda: _is_empty(engine))
+    assert await published(settings) == in_order(3_000)
+
+
+async def test_risk_goes_first_and_tenants_take_turns(
+    settings: Settings, database: Database, engine: AsyncEngine
+) -> None:
+    """A risk answer passes every backlog, and a small clinic is in the first live round beside a large one."""
+    large, small = UUID(int=1), UUID(int=2)
+    await fill(database, 5_000, tenant=large)
+    await fill(database, 3, tenant=small)
+    await fill(database, 2, tenant=large, lane=Lane.RISK)
+    seen = Seen()
+    async with relaying(settings, engine, seen):
+        await until(lambda: _is_empty(engine))
+    assert {row.topic for row in seen.rounds[0]} == {RISK_ITEMS.name}
+    assert sum(row.tenant_id == small for row in seen.rounds[1]) == 3
+
+
+async def test_the_second_takes_over_when_the_first_loses_its_lock(
+    settings: Settings, database: Database, engine: AsyncEngine
+) -> None:
+    """One works and one waits; when the first one's connection dies, the lock is held again."""
+    other = create_async_engine(database.url("attune_relay"))
+    async with relaying(settings, engine, Seen()) as first, relaying(settings, other, Seen()) as second:
+        await until(lambda: _is(lambda: first.holding or second.holding))
+        assert not (first.holding and second.holding)
+        await _end_the_holder(database)
+        await fill(database, 500)
+        await until(lambda: _is_empty(engine))
+        await until(lambda: _is(lambda: first.holding != second.holding))
+    await other.dispose()
+    assert await published(settings) == in_order(500)
+
+
+async def test_a_topic_that_is_not_there_loses_nothing(
+    settings: Settings, database: Database, engine: AsyncEngine
+) -> None:
+    """The rows stay and the failure is counted, until somebody creates the topic."""
+    bare = settings.model_copy(update={"kafka_topic_prefix": f"{settings.kafka_topic_prefix}bare-"})
+    await fill(database, 20)
+    seen = Seen()
+    async with relaying(bare, engine, seen):
+        await until(lambda: _is(lambda: bool(seen.failures)), 70)
+        assert await left(engine) == 20
+        await kafka.create_topics(bare, (SESSION_EVENTS,))
+        await until(lambda: _is_empty(engine), 70)
+    assert await published(bare) == in_order(20)
+
+
+async def test_killed_in_the_middle_and_started_again(
+    settings: Settings, database: Database, engine: AsyncEngine
+) -> None:
+    """SIGKILL while it publishes thousands: after the next start all were published, in order."""
+    count = 20_000
+    await fill(database, count)
+    async with process(settings, database):
+        await until(lambda: _between(engine, 1, count - 1))
+    assert 0 < await left(engine) < count
+    async with process(settings, database):
+        await until(lambda: _is_empty(engine))
+    assert await published(settings) == in_order(count)
+
+
+async def test_without_kafka_the_process_waits(database: Database) -> None:
+    """Started before Kafka, it stays alive and ready to begin."""
+    nowhere = Settings(environment="local", kafka_bootstrap=f"127.0.0.1:{free_port()}")
+    async with process(nowhere, database) as started:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(started.wait(), 4)
+
+
+async def _is(condition: Callable[[], bool]) -> bool:
+    return condition()
+
+
+async def _is_empty(engine: AsyncEngine) -> bool:
+    return await left(engine) == 0
+
+
+async def _between(engine: AsyncEngine, least: int, most: int) -> bool:
+    return least <= await left(engine) <= most
+
+
+async def _end_the_holder(database: Database) -> None:
+    superuser = create_async_engine(database.url("postgres"))
+    async with superuser.begin() as connection:
+        ended = await connection.execute(
+            text(
+                "select pg_terminate_backend(l.pid) from pg_locks l join pg_database d on d.oid = l.database"
+                " where locktype = 'advisory' and granted and datname = current_database()"
+            )
+        )
+        assert ended.scalars().all() == [True]
+    await superuser.dispose()
+
+
+@asynccontextmanager
+async def process(settings: Settings, database: Database) -> AsyncIterator[asyncio.subprocess.Process]:
+    """`python -m services.ingest.relay`, killed at the end."""
+    own: dict[str, Any] = {
+        "ATTUNE_ENVIRONMENT": "local",
+        "ATTUNE_KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
+        "ATTUNE_KAFKA_TOPIC_PREFIX": settings.kafka_topic_prefix,
+        "ATTUNE_DATABASE_URL": database.url("attune_relay"),
+        "ATTUNE_HTTP_PORT": str(free_port()),
+    }
+    started = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "services.ingest.relay", env={**os.environ, **own}
+    )
+    try:
+        yield started
+    finally:
+        if started.returncode is None:
+            started.send_signal(signal.SIGKILL)
+        await started.wait()
