@@ -91,7 +91,7 @@ async def test_models_and_migrations_tell_the_same(module_database: Database) ->
 
 
 def _is_alembics_own(difference: Any) -> bool:  # noqa: ANN401 - alembic's nested tuples
-    return difference[0] == "remove_table" and difference[1].name == "alembic_version"
+    return bool(difference[0] == "remove_table" and difference[1].name == "alembic_version")
 
 
 async def test_service_roles_are_small(module_database: Database) -> None:

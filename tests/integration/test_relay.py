@@ -62,7 +62,7 @@ async def fill(database: Database, count: int, *, tenant: UUID | None = None, la
     """`count` rows over ten keys; each value is its place."""
     topic = RISK_ITEMS.name if lane is Lane.RISK else SESSION_EVENTS.name
     rows = [
-        Outgoing(tenant or UUID(int=1), uuid4(), lane, topic, Record(f"k{n % 10}".encode(), str(n).encode(), []))
+        Outgoing(tenant or UUID(int=1), uuid4(), lane, topic, Record(f"k{n % 10}".encode(), str(n).encode(), ()))
         for n in range(count)
     ]
     superuser = create_async_engine(database.url("postgres"))
