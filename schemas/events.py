@@ -203,7 +203,7 @@ class Attendance(Contract):
     median_gap_days: Finite | None = None
     next_booking_at: AwareDatetime | None = None
     recent: tuple[Appointment, ...] = ()
-    """The last appointments, oldest first, at most `RECENT_APPOINTMENTS`: for a page to draw, never for a rule."""
+    """The last appointments, oldest first, at most `RECENT_APPOINTMENTS`."""
 
 
 class EpisodeSnapshot(Conclusion):

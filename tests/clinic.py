@@ -75,7 +75,7 @@ async def door(settings: IngestSettings, key: str) -> AsyncIterator[Door]:
             yield Door(client, key)
 
 
-def rating(client: str = "C-1", number: int = 1, total: float | None = None, **more: Any) -> dict[str, Any]:
+def rating(client: str = "C-1", number: int = 1, total: float | None = None, **more: object) -> dict[str, Any]:
     """A posted SRS of one client: session `number`, a week after the one before."""
     at = f"2026-{1 + (number - 1) // 28:02d}-{1 + (number - 1) % 28:02d}T10:00:00+00:00"
     items = {"relationship": 9.0, "goals_and_topics": 9.0, "approach_or_method": 9.0, "overall": 9.0}

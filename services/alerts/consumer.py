@@ -123,7 +123,7 @@ class Consumer:
         if records:
             await self._take(producer, fetched, records)
             await self._tell_kafka(consumer, fetched)
-        self._note_lag(consumer)
+        await self._note_lag(consumer)
 
     async def _take(
         self, producer: AIOKafkaProducer, fetched: dict[TopicPartition, list[ConsumerRecord]], records: list[Any]
@@ -164,13 +164,13 @@ class Consumer:
         with contextlib.suppress(CommitFailedError, IllegalStateError, KafkaError):
             await consumer.commit({place: self._next[place] for place in fetched})
 
-    def _note_lag(self, consumer: AIOKafkaConsumer) -> None:
+    async def _note_lag(self, consumer: AIOKafkaConsumer) -> None:
         """Positions, not record offsets: a log ends with a transaction's marker, which nobody reads."""
-        places = consumer.assignment()
-        ends = {place: consumer.highwater(place) for place in places}
-        lag = sum(max(0, end - self._next.get(place, 0) - 1) for place, end in ends.items() if end is not None)
+        ends = {place: consumer.highwater(place) for place in consumer.assignment()}
+        known = {place: end for place, end in ends.items() if end is not None}
+        lag = sum([max(0, end - await consumer.position(place)) for place, end in known.items()])
         self.metrics.lag.set(lag)
-        self.caught_up = bool(places) and lag == 0
+        self.caught_up = bool(ends) and len(known) == len(ends) and lag == 0
 
     def _count(self, records: list[ConsumerRecord], seconds: float) -> None:
         self.metrics.batch_seconds.observe(seconds)

@@ -129,8 +129,8 @@ async def open_door(url: str, key: str) -> AsyncIterator[Door]:
     """
     if not url.startswith(("http://", "https://")):
         raise ConfigurationError("the address must start with http:// or https://", hint="--url http://127.0.0.1:8700")
-    if not key.isascii() or not key.isprintable():
-        raise Refused("the API key has characters that no key has", hint="is --key-file the right file?")
+    if not key.isascii() or not key.isprintable() or not key.strip():
+        raise Refused("that is no API key: it is empty, or has characters that no key has", hint="is --key-file right?")
     local = url.startswith(("http://127.", "http://localhost"))
     async with httpx.AsyncClient(base_url=url, timeout=TIMEOUT, trust_env=not local) as client:
         yield Door(client, key)

@@ -83,18 +83,19 @@ class Taker:
             await self._hear(connection, batch)
             new = await _write_snapshots(connection, batch.snapshots.values())
             await _write_readings(connection, batch.readings.values())
-            clinics, grown = await self._clinics(connection, batch.tenants, new)
+            clinics, grown = await self._clinics(connection, batch.tenants, set(new.values()))
             await risk.take(connection, clinics, batch.risks)
-            episodes = await self._to_decide(connection, batch, clinics) | grown
+            episodes = await self._to_decide(connection, batch, clinics) | grown | set(new)
             await self.decisions.redecide(connection, clinics, episodes)
             await connection.execute(sql.REOWN, {"tenants": batch.tenants, "episodes": list(batch.snapshots)})
 
     async def _hear(self, connection: AsyncConnection, batch: Batch) -> None:
         """Note that these clinics are alive, and the now of those whose feed is the clock."""
         known: defaultdict[UUID, datetime | None] = defaultdict(lambda: None)
-        for event in (*batch.snapshots.values(), *batch.readings.values()):
+        told = [(each, each.known_at) for each in (*batch.snapshots.values(), *batch.readings.values())]
+        for event, at in (*told, *((each, each.recorded_at) for each in batch.risks)):
             if event.clock == "feed":
-                known[event.tenant_id] = max(known[event.tenant_id] or event.known_at, event.known_at)
+                known[event.tenant_id] = max(known[event.tenant_id] or at, at)
         values = {"tenants": batch.tenants, "known": [known[tenant] for tenant in batch.tenants]}
         await connection.execute(sql.HEAR, values | {"heard_at": self.clock.now()})
 
@@ -116,7 +117,10 @@ class Taker:
     async def _to_decide(
         self, connection: AsyncConnection, batch: Batch, clinics: Mapping[UUID, ClinicNow]
     ) -> set[UUID]:
-        """Episodes whose alerts may change: most readings set off nothing, and their episodes have none."""
+        """Episodes whose alerts may change: most readings set off nothing, and their episodes have none.
+
+        New ones are decided anyway: their readings may have come in the batch before.
+        """
         touched = {event.episode_id for event in (*batch.snapshots.values(), *batch.readings.values())}
         about = {"tenants": batch.tenants, "episodes": list(touched)}
         with_alerts = set((await connection.execute(sql.WITH_ALERTS, about)).scalars())
@@ -140,11 +144,11 @@ async def _count(connection: AsyncConnection, tenant: UUID) -> int:
     return int(counted.scalar_one())
 
 
-async def _write_snapshots(connection: AsyncConnection, snapshots: Iterable[EpisodeSnapshot]) -> set[UUID]:
-    """Keep the latest of each; returns the tenants that have a new episode."""
+async def _write_snapshots(connection: AsyncConnection, snapshots: Iterable[EpisodeSnapshot]) -> dict[UUID, UUID]:
+    """Keep the latest of each; returns the new episodes, with their tenants."""
     rows = sorted(snapshots, key=lambda each: each.episode_id)
     if not rows:
-        return set()
+        return {}
     columns: dict[str, list[Any]] = {
         "tenants": [each.tenant_id for each in rows],
         "episodes": [each.episode_id for each in rows],
@@ -159,7 +163,7 @@ async def _write_snapshots(connection: AsyncConnection, snapshots: Iterable[Epis
         "snapshots": [each.model_dump_json() for each in rows],
     }
     written = await connection.execute(sql.UPSERT_EPISODES, columns)
-    return {row.tenant_id for row in written if row.is_new}
+    return {row.episode_id: row.tenant_id for row in written if row.is_new}
 
 
 async def _write_readings(connection: AsyncConnection, readings: Iterable[Reading | ReadingWithdrawn]) -> None:

@@ -119,7 +119,7 @@ def _unfounded(subject: _Subject, stored: Stored, change: Change, policy: str) -
         kind=stored.kind,
         severity=cast("Any", stored.severity),
         state=change.state,
-        rule="",
+        rule=stored.rule,
         policy=policy,
         reason=stored.reason,
         occurred_at=subject.clinic.now,
@@ -144,7 +144,7 @@ async def _known(connection: AsyncConnection, about: Mapping[str, Any]) -> _Know
     alerts: defaultdict[UUID, dict[UUID, Stored]] = defaultdict(dict)
     for row in await connection.execute(sql.ALERTS, about):
         alerts[row.episode_id][row.alert_id] = Stored(
-            row.alert_id, row.kind, row.severity, row.state, row.reason, row.historical
+            row.alert_id, row.kind, row.severity, row.state, row.reason, row.historical, row.rule
         )
     acts: defaultdict[UUID, tuple[Done, ...]] = defaultdict(tuple)
     for row in await connection.execute(sql.ACTS, about):

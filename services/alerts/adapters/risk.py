@@ -13,7 +13,7 @@ from services.alerts.adapters import statements as sql
 from services.alerts.adapters.decisions import ClinicNow
 from services.alerts.adapters.ledger import Entry, Ledger, Noted, Whose
 from services.alerts.domain.decide import alert_id
-from services.alerts.domain.lifecycle import State
+from services.alerts.domain.lifecycle import STANDING, State
 from services.alerts.domain.wording import shown
 
 RULE = "risk-answer"
@@ -54,15 +54,27 @@ async def _stored(
 
 
 def _note(ledger: Ledger, answer: RiskAnswered, stored: Any, owner: UUID | None, clinic: ClinicNow) -> None:  # noqa: ANN401 - a row
-    if stored is None and not _speaks(answer):
-        return  # a corrected form without a risk answer, of which there never was an alert
     if stored is not None and stored.version >= answer.version:
         return
-    state: State = "open" if stored is None else stored.state
+    state, action = _after(answer, stored)
     entry = _entry(answer, state, owner, clinic)
     ledger.written.append(entry)
-    action: AlertAction = "opened" if stored is None else "updated"
-    ledger.steps.append(Noted(entry, action, entry.reason, key=str(answer.version)))
+    if action is not None:
+        ledger.steps.append(Noted(entry, action, entry.reason, key=str(answer.version)))
+
+
+def _after(answer: RiskAnswered, stored: Any) -> tuple[State, AlertAction | None]:  # noqa: ANN401 - a row
+    """The state after an answer, and the step to note.
+
+    A corrected form without a risk answer leaves a mark, so that the version before it, coming later, opens nothing.
+    A worse answer opens again what a person had resolved: what she saw then was less.
+    """
+    if stored is None:
+        return ("open", "opened") if _speaks(answer) else ("withdrawn", None)
+    worse = answer.value is not None and answer.value > float(stored.evidence.get("value", 0.0))
+    if worse and stored.state not in STANDING:
+        return "open", "reopened"
+    return stored.state, "updated"
 
 
 def _speaks(answer: RiskAnswered) -> bool:

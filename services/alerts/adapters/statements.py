@@ -69,7 +69,7 @@ READINGS = text("""
     where tenant_id = any(cast(:tenants as uuid[])) and episode_id = any(cast(:episodes as uuid[])) and not withdrawn
 """)
 ALERTS = text("""
-    select alert_id, episode_id, kind, severity, state, reason, historical from alerts.alert
+    select alert_id, episode_id, kind, severity, state, reason, historical, rule from alerts.alert
     where tenant_id = any(cast(:tenants as uuid[])) and episode_id = any(cast(:episodes as uuid[]))
 """)
 ACTS = text("""
@@ -124,7 +124,7 @@ NEXT_DUE = text("""
     where e.tenant_id = :tenant and e.episode_id = n.episode_id
 """)
 KNOWN_RISKS = text("""
-    select alert_id, version, state, reason from alerts.alert
+    select alert_id, version, state, evidence from alerts.alert
     where tenant_id = any(cast(:tenants as uuid[])) and alert_id = any(cast(:alerts as uuid[])) for update
 """)
 OWNERS = text("""

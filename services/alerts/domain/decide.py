@@ -164,7 +164,7 @@ def _open(policy: Policy, case: Case, course: _Course, fired: _Fired, session: i
         alerts=(*course.alerts, new),
         opened_at_session=session,
         before=before,
-        drop=max(0.0, before - (rated.total or before)),
+        drop=0.0 if rated.total is None else max(0.0, before - rated.total),
         instrument=(rated.instrument, rated.rater),
         recovered=0,
         since_opened=0,
@@ -251,13 +251,19 @@ def _silence(policy: Policy, case: Case) -> Iterable[Wanted]:
     if not episode.is_open:
         return
     severity = _silent(episode, case.as_of)
-    early = policy.early_no_show and episode.missed_before_third and episode.attended < 3
-    if severity is None and not early:
-        return
     missed = episode.missed_at[0] if episode.missed_at else None
+    if severity is None and not (policy.early_no_show and _stays_away_early(episode)):
+        return
     since = (episode.last_attended_at or missed) if severity else missed
     if since is not None:
         yield _disengaging(policy, case, since, severity)
+
+
+def _stays_away_early(episode: Episode) -> bool:
+    """Missed before the third session, and not seen since."""
+    if not episode.missed_before_third or episode.attended >= 3 or not episode.missed_at:
+        return False
+    return episode.last_attended_at is None or episode.last_attended_at < episode.missed_at[-1]
 
 
 def _silent(episode: Episode, now: datetime) -> Severity | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 from uuid import UUID
 
@@ -24,6 +24,7 @@ class Stored:
     state: State
     reason: str
     historical: bool
+    rule: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +58,11 @@ def _new(alert: Wanted) -> Change:
 
 
 def _known(known: Stored, alert: Wanted) -> Iterator[Change]:
+    if known.state == "resolved":
+        return  # a person has spoken
+    alert = replace(alert, historical=alert.historical and known.historical)  # what was news stays news
     state, steps = _states(known, alert)
-    if known.state != "resolved" and _LOUDNESS[alert.severity] > _LOUDNESS[known.severity]:
+    if _LOUDNESS[alert.severity] > _LOUDNESS[known.severity]:
         steps += (("escalated", alert.why),)
     told = (known.severity, known.reason, known.historical)
     if steps or told != (alert.severity, alert.reason, alert.historical):
@@ -66,7 +70,7 @@ def _known(known: Stored, alert: Wanted) -> Iterator[Change]:
 
 
 def _states(known: Stored, alert: Wanted) -> tuple[State, tuple[tuple[StepAction, str], ...]]:
-    """A person's word stays: resolved is not touched, acknowledged stays acknowledged."""
+    """A person's word stays: acknowledged stays acknowledged."""
     if alert.state == "cleared" and known.state in STANDING:
         return "cleared", (("cleared", alert.why),)
     if alert.state == "open" and known.state in {"withdrawn", "cleared"}:
