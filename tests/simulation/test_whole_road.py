@@ -1,0 +1,119 @@
+"""The road under bad luck: whatever dies or stands still, the readings and the alerts are those of a quiet day."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from tests.whole_road import SESSION_TIMEOUT_SECONDS, Road, ratings, undisturbed, until, whole_road
+
+CLIENTS, SESSIONS = 1_000, 20
+pytestmark = pytest.mark.timeout(280)
+
+
+@pytest.fixture
+async def road() -> AsyncIterator[Road]:
+    """A system of the test's own: it will be mistreated."""
+    async with whole_road() as running:
+        yield running
+
+
+async def settled_as_if_nothing_had_happened(road: Road) -> None:
+    """Nothing lost, nothing doubled, nothing wrong."""
+    await road.settled()
+    facts = await road.facts()
+    assert {str(fact.fact_id) for fact in facts} == road.accepted, "a fact was lost, or came from nowhere"
+    expected = await asyncio.to_thread(undisturbed, facts)
+    assert await road.readings() == expected.readings
+    assert await road.standing() == expected.standing
+    assert expected.standing, "the caseload flags nothing: it proves nothing about alerts"
+
+
+async def test_killed_and_frozen_in_the_middle_of_20000_events(road: Road) -> None:
+    """Scoring killed, then frozen past its session timeout, ingest, relay and alerts killed, in mid-stream."""
+    posts = ratings(CLIENTS, SESSIONS)
+    posting = asyncio.create_task(road.post(posts))
+
+    async def under_way(share: float) -> None:
+        async def enough() -> bool:
+            return await road.scored() >= share * len(posts)
+
+        await until(enough, f"{share:.0%} are scored", within=120)
+
+    await under_way(0.1)
+    await _kill(road, "scoring")
+    await under_way(0.25)
+    road.signal("scoring", signal.SIGSTOP)
+    await asyncio.sleep(SESSION_TIMEOUT_SECONDS + 2)  # the fault itself: longer than the group waits
+    road.signal("scoring", signal.SIGCONT)
+    await _kill(road, "ingest")
+    await under_way(0.5)
+    await _kill(road, "alerts")
+    await _kill(road, "relay")
+    await posting
+    await settled_as_if_nothing_had_happened(road)
+
+
+async def _kill(road: Road, name: str) -> None:
+    before = road.pid(name)
+    road.signal(name, signal.SIGKILL)
+    await road.restarted(name, before)
+
+
+async def test_posted_twice_shuffled_and_by_two_at_once(road: Road) -> None:
+    """The same posts again, in another order, by two senders at once, change nothing."""
+    posts = ratings(120, 12)
+    await road.post(posts)
+    await road.settled()
+    readings, standing = await road.readings(), await road.standing()
+    shuffled = random.Random(3).sample(posts, len(posts))
+    await asyncio.gather(road.post(shuffled), road.post(posts[::-1]))
+    await settled_as_if_nothing_had_happened(road)
+    assert (await road.readings(), await road.standing()) == (readings, standing)
+
+
+async def test_posts_are_taken_while_kafka_is_away(road: Road) -> None:
+    """With Kafka frozen, then killed, posts get their 2xx, and everything is scored once it is back."""
+    posts = ratings(150, 12)
+    await road.post(posts[:600])
+    await road.settled()
+    road.signal("kafka", signal.SIGSTOP)
+    await road.post(posts[600:1_200])
+    await asyncio.sleep(SESSION_TIMEOUT_SECONDS + 4)  # the fault itself: every client of it has given up by now
+    await _kill(road, "kafka")
+    await road.post(posts[1_200:])
+    await settled_as_if_nothing_had_happened(road)
+
+
+async def test_a_flagging_post_is_an_alert_seconds_later(road: Road) -> None:
+    """From the post's 2xx to an alert over the API, with its reason and what would not have been flagged."""
+    posts = ratings(1, 6)
+    await road.post(posts)
+    alerts = await _alerts(road)
+    assert "below this client's usual" in alerts[0]["reason"]
+    assert alerts[0]["client"] == "C-0"
+    async with httpx.AsyncClient(base_url=road.stack.address("alerts"), headers=road.headers) as client:
+        detail = (await client.get(f"/v1/alerts/{alerts[0]['id']}")).json()
+        assert detail["evidence"]["would_not_have_flagged"].startswith("at ")
+        done = await client.post(f"/v1/alerts/{alerts[0]['id']}/resolve", json={"reason": "discussed"})
+        assert (done.status_code, done.json()["state"]) == (200, "resolved")
+        waiting = (await client.get("/v1/alerts")).json()["alerts"]
+    assert [alert["id"] for alert in waiting if alert["id"] == alerts[0]["id"]] == []
+
+
+async def _alerts(road: Road) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = []
+
+    async def flagged() -> bool:
+        async with httpx.AsyncClient(base_url=road.stack.address("alerts"), headers=road.headers) as client:
+            page = (await client.get("/v1/alerts", params={"kind": "rupture-possible"})).json()
+        found[:] = page["alerts"]
+        return bool(found)
+
+    await until(flagged, "the alert is readable", within=10)
+    return found
