@@ -13,7 +13,6 @@ from services.platform.db import transaction
 from services.platform.vault import KEY_ID, Kind, Vault
 from tests.browser.flagged import ALL, Flagged
 from tests.browser.stories import EVERYONE, Story, named, readings, snapshot
-from tests.browser.tables import make_missing
 from tests.stack import Database
 
 CLINICS = {"northside": "Northside Therapy", "southgate": "Southgate Clinic"}
@@ -25,7 +24,6 @@ async def sow(database: Database, vault: Vault) -> None:
     engine = create_async_engine(database.url("postgres"))
     try:
         async with transaction(engine, {story.tenant_id for story in EVERYONE}) as connection:
-            await make_missing(connection)
             for table, rows in _tables(vault).items():
                 await _insert(connection, table, rows)
     finally:
@@ -74,6 +72,8 @@ def _episode(story: Story) -> Values:
         "status": said.status,
         "opened_at": said.opened_at,
         "last_attended_at": said.attendance.last_attended_at,
+        "engine": said.revision.engine,
+        "facts": said.revision.facts,
         "snapshot": said.model_dump_json(),
     }
 
@@ -83,6 +83,9 @@ def _readings(story: Story) -> Iterable[Values]:
         yield _whose(story) | {
             "rating_id": reading.rating_id,
             "occurred_at": reading.occurred_at,
+            "engine": reading.revision.engine,
+            "facts": reading.revision.facts,
+            "withdrawn": False,
             "reading": reading.model_dump_json(),
         }
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
+from services.alerts.acts import LifeCycle
+from services.alerts.metrics import AlertsMetrics
 from services.alerts.web import build_pages
 from services.platform.clock import HeldClock
 from services.platform.db import create_engine
@@ -20,7 +22,6 @@ from services.platform.settings import Settings
 from services.platform.vault import Vault, VaultKeys
 from tests.browser.seed import sow
 from tests.browser.stories import NOW
-from tests.browser.tables import Acting
 from tests.stack import Database
 
 KEYS = {"session-key": 1, "vault-key": 2, "blind-index-key": 3}
@@ -44,7 +45,9 @@ async def served(database: Database, secrets: Path) -> AsyncIterator[Site]:
     vault, engine = Vault(VaultKeys.from_settings(settings)), create_engine(settings)
     await sow(database, vault)
     application = FastAPI()
-    application.router.routes.extend(build_pages(engine, vault, Acting(engine, NOW), settings, HeldClock(NOW)))
+    clock = HeldClock(NOW)
+    acts = LifeCycle(engine, clock, AlertsMetrics())
+    application.router.routes.extend(build_pages(engine, vault, acts, settings, clock))
     try:
         async with _listening(application) as origin:
             yield Site(origin)

@@ -13,6 +13,8 @@ from fastapi import FastAPI
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from services.alerts.acts import LifeCycle
+from services.alerts.metrics import AlertsMetrics
 from services.alerts.web import build_pages
 from services.platform.clock import HeldClock
 from services.platform.db import create_engine, transaction
@@ -20,7 +22,6 @@ from services.platform.vault import Vault, VaultKeys
 from tests.browser.flagged import OTHERS, RUPTURED
 from tests.browser.site import Site, settings_for
 from tests.browser.stories import COLLEAGUES, ELSEWHERE, MARKUP, NORTHSIDE, NOW, RUPTURE, Story
-from tests.browser.tables import Acting
 from tests.stack import Database
 
 
@@ -147,7 +148,8 @@ async def test_elsewhere_there_is_no_development_sign_in(module_database: Databa
     engine = create_engine(settings)
     application = FastAPI()
     vault = Vault(VaultKeys.from_settings(settings))
-    pages = build_pages(engine, vault, Acting(engine, NOW), settings, HeldClock(NOW))
+    clock = HeldClock(NOW)
+    pages = build_pages(engine, vault, LifeCycle(engine, clock, AlertsMetrics()), settings, clock)
     application.router.routes.extend(pages)
     transport = httpx.ASGITransport(app=application)
     async with httpx.AsyncClient(transport=transport, base_url="http://attune") as client:

@@ -16,10 +16,11 @@ from schemas.events import EpisodeSnapshot, Reading
 from services.alerts.adapters import statements as sql
 from services.alerts.adapters.contracts import case_of
 from services.alerts.adapters.ledger import Entry, Ledger, Noted, Whose, sorted_ids
-from services.alerts.domain.decide import Wanted, decide
+from services.alerts.domain.decide import decide
 from services.alerts.domain.policy import Policy
 from services.alerts.domain.reconcile import Change, Stored, reconcile
 from services.alerts.domain.record import Done
+from services.alerts.domain.wanted import Wanted
 from services.alerts.metrics import AlertsMetrics
 
 

@@ -15,8 +15,8 @@ from schemas.codec import encode
 from schemas.events import AlertAction, AlertKind, AlertStep, Severity
 from schemas.topics import ALERTS as ALERTS_TOPIC
 from services.alerts.adapters import statements as sql
-from services.alerts.domain.decide import ALERTS
 from services.alerts.domain.lifecycle import State
+from services.alerts.domain.wanted import ALERTS
 from services.alerts.models import OUTBOX
 from services.platform.outbox import Lane, Outgoing, append
 

@@ -12,8 +12,8 @@ from schemas.events import AlertAction, AlertKind, RiskAnswered
 from services.alerts.adapters import statements as sql
 from services.alerts.adapters.decisions import ClinicNow
 from services.alerts.adapters.ledger import Entry, Ledger, Noted, Whose
-from services.alerts.domain.decide import alert_id
 from services.alerts.domain.lifecycle import STANDING, State
+from services.alerts.domain.wanted import alert_id
 from services.alerts.domain.wording import shown
 
 RULE = "risk-answer"

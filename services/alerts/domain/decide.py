@@ -6,39 +6,16 @@ same readings, acts and now end in the same alerts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
-from uuid import UUID, uuid5
 
 from services.alerts.domain import wording
+from services.alerts.domain.absence import absence
 from services.alerts.domain.counterfactual import lowest_unflagged
-from services.alerts.domain.lifecycle import State
-from services.alerts.domain.policy import Policy, Rule, Severity, live_rules
-from services.alerts.domain.record import Case, Done, Episode, Number, Rated
-
-ALERTS: Final = UUID("6f6f7f5e-6c52-5f4b-9a58-0d6a3c1c9a11")
-Evidence = Mapping[str, float | str]
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """An alert as it should be."""
-
-    alert_id: UUID
-    kind: str
-    severity: Severity
-    state: State
-    rule: str
-    reason: str
-    occurred_at: datetime
-    historical: bool
-    rating_id: UUID | None = None
-    session: str | None = None
-    evidence: Evidence = field(default_factory=dict)
-    why: str = ""
-    """Why it cleared, or became red."""
+from services.alerts.domain.policy import Policy, Rule, live_rules
+from services.alerts.domain.record import Case, Done, Number, Rated
+from services.alerts.domain.wanted import Evidence, Wanted, alert_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +50,6 @@ class _Course:
     since_opened: int = 0
 
 
-def alert_id(episode: UUID, kind: str, trigger: str, rule: str) -> UUID:
-    """The same alert has the same id, whoever works it out and when."""
-    return uuid5(ALERTS, f"{episode}|{kind}|{trigger}|{rule}")
-
-
 def fires(policy: Policy, rated: Rated, clients: int) -> bool:
     """Whether this rating alone sets off any live rule: whoever asks may skip the fold where none does."""
     return any(_fired(rule, rated) is not None for rule in live_rules(policy, clients))
@@ -91,7 +63,7 @@ def decide(policy: Policy, case: Case) -> tuple[Wanted, ...]:
     folded = [
         alert for kind in kinds for alert in _fold(policy, case, ratings, [rule for rule in rules if rule.kind == kind])
     ]
-    return tuple(_ended(alert, case) for alert in folded) + tuple(_silence(policy, case))
+    return tuple(_ended(alert, case) for alert in folded) + tuple(absence(policy, case))
 
 
 # --------------------------------------------------------------------------------------------- ratings
@@ -240,64 +212,3 @@ def _ended(alert: Wanted, case: Case) -> Wanted:
     if stayed_away and alert.state == "open" and alert.severity == "amber":
         return replace(alert, severity="red", why="the client did not come to a session since")
     return alert
-
-
-# --------------------------------------------------------------------------------------------- silence
-
-
-def _silence(policy: Policy, case: Case) -> Iterable[Wanted]:
-    """Disengaging: a deadline that has passed, or a no-show before the third session."""
-    episode = case.episode
-    if not episode.is_open:
-        return
-    severity = _silent(episode, case.as_of)
-    missed = episode.missed_at[0] if episode.missed_at else None
-    if severity is None and not (policy.early_no_show and _stays_away_early(episode)):
-        return
-    since = (episode.last_attended_at or missed) if severity else missed
-    if since is not None:
-        yield _disengaging(policy, case, since, severity)
-
-
-def _stays_away_early(episode: Episode) -> bool:
-    """Missed before the third session, and not seen since."""
-    if not episode.missed_before_third or episode.attended >= 3 or not episode.missed_at:
-        return False
-    return episode.last_attended_at is None or episode.last_attended_at < episode.missed_at[-1]
-
-
-def _silent(episode: Episode, now: datetime) -> Severity | None:
-    if episode.silent_red_at is not None and now >= episode.silent_red_at:
-        return "red"
-    if episode.silent_amber_at is not None and now >= episode.silent_amber_at:
-        return "amber"
-    return None
-
-
-def _disengaging(policy: Policy, case: Case, since: datetime, severity: Severity | None) -> Wanted:
-    episode, rule = case.episode, "silence" if severity else "early-no-show"
-    days = wording.days_between(since, case.as_of)
-    told_late = _past_when_told(episode) if severity else False
-    deadline = episode.silent_amber_at if severity else None
-    return Wanted(
-        alert_id=alert_id(episode.episode_id, "disengaging", since.isoformat(), rule),
-        kind="disengaging",
-        severity=severity or "amber",
-        state="open",
-        rule=rule,
-        reason=wording.silence(days, episode.silence_reason) if severity else "did not come, before the third session",
-        occurred_at=deadline or since,
-        historical=told_late,
-        evidence={
-            "last_seen": f"{since:%Y-%m-%d}",
-            "sessions_attended": float(episode.attended),
-            "policy": policy.name,
-            **({"worth_a_word_since": f"{deadline:%Y-%m-%d}"} if deadline else {}),
-        },
-    )
-
-
-def _past_when_told(episode: Episode) -> bool:
-    """Whether the deadline had passed before anything was known: an import's silence is history, not news."""
-    deadline, known = episode.silent_amber_at, episode.known_at
-    return deadline is not None and known is not None and known >= deadline

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 from uuid import UUID
 
-from services.alerts.domain.decide import Wanted
 from services.alerts.domain.lifecycle import STANDING, State
+from services.alerts.domain.wanted import Wanted
 
 StepAction = Literal["opened", "escalated", "withdrawn", "cleared", "reopened", "updated"]
 _LOUDNESS = {"info": 0, "amber": 1, "red": 2, "urgent": 3}
