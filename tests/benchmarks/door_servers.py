@@ -31,7 +31,7 @@ def make() -> object:
 
 
 async def _post(client: httpx.AsyncClient, key: str, until: float, name: str) -> list[float]:
-    took = []
+    took: list[float] = []
     while (began := time.perf_counter()) < until:
         event = rating(client=name, number=len(took) % 300 + 1, id=f"{name}-{len(took)}")
         answer = await client.post("/v1/events", json=event, headers={"Authorization": f"Bearer {key}"})
