@@ -108,7 +108,7 @@ def test_an_alert_is_explained_with_its_own_numbers() -> None:
     explained = card(replace(alert(RUPTURE, 8), evidence=evidence), {})
     assert {fact.term: fact.text for fact in explained.facts} == {
         "Value": "0.004",
-        "Threshold": "0.02",
+        "Flags when": "0.02",
         "Usual level": "38.3",
         "Session": "8",
         "Next booking": "not known",

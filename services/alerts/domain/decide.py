@@ -60,22 +60,29 @@ def decide(policy: Policy, case: Case) -> tuple[Wanted, ...]:
     ratings = sorted(case.ratings, key=lambda rated: rated.place)
     rules = live_rules(policy, case.clients)
     kinds = dict.fromkeys(rule.kind for rule in rules)
-    folded = [
-        alert for kind in kinds for alert in _fold(policy, case, ratings, [rule for rule in rules if rule.kind == kind])
-    ]
+    fired = [_first(rules, rated) for rated in ratings]
+    folded = [alert for kind in kinds for alert in _fold(policy, case, ratings, _of_kind(fired, kind))]
     return tuple(_ended(alert, case) for alert in folded) + tuple(absence(policy, case))
 
 
 # --------------------------------------------------------------------------------------------- ratings
 
 
-def _fold(policy: Policy, case: Case, ratings: Sequence[Rated], rules: Sequence[Rule]) -> tuple[Wanted, ...]:
+def _first(rules: Sequence[Rule], rated: Rated) -> _Fired | None:
+    """The first rule, in the order of the policy, that a rating sets off: one rating is one thing to talk about."""
+    return next((found for rule in rules if (found := _fired(rule, rated))), None)
+
+
+def _of_kind(fired: Sequence[_Fired | None], kind: str) -> list[_Fired | None]:
+    return [each if each is not None and each.rule.kind == kind else None for each in fired]
+
+
+def _fold(policy: Policy, case: Case, ratings: Sequence[Rated], fired: Sequence[_Fired | None]) -> tuple[Wanted, ...]:
     course, session, seen = _Course(), 0, None
-    for rated in ratings:
+    for rated, each in zip(ratings, fired, strict=True):
         session += rated.session != seen
         seen = rated.session
-        fired = next((found for rule in rules if (found := _fired(rule, rated))), None)
-        course = _step(policy, case, course, _Moment(rated, session, fired))
+        course = _step(policy, case, course, _Moment(rated, session, each))
     return course.alerts
 
 

@@ -63,7 +63,7 @@ def card(alert: Alert, resolutions: dict[str, str]) -> Card:
         tone=tone(alert.kind, alert.severity),
         title=title(alert.kind),
         when=day(alert.occurred_at),
-        reason=alert.reason,
+        reason=alert.reason[:1].upper() + alert.reason[1:],
         invitation=invitation(alert.kind),
         acknowledged=alert.state == "acknowledged",
         state_text=state,
@@ -78,13 +78,35 @@ def _facts(alert: Alert) -> Iterable[Term]:
     yield Term("Policy", alert.policy)
 
 
+LABELS = {
+    "would_not_have_flagged": "Would not have been flagged",
+    "total": "Rating",
+    "expected": "Expected",
+    "value": "Value",
+    "tail_probability": "Chance of a rating this low",
+    "usual": "Usual level",
+    "threshold": "Flags when",
+    "session_number": "Rated session",
+    "item": "Item",
+    "last_seen": "Last seen",
+    "worth_a_word_since": "Worth a word since",
+    "sessions_attended": "Sessions attended",
+    "instrument": "Instrument",
+}
+"""What a clinician reads first comes first; the rest follows under its own name."""
+_UNSAID = frozenset({"seen", "policy", "learned_from"})
+"""Told elsewhere on the card."""
+
+
 def _terms(evidence: Mapping[str, object]) -> Iterable[Term]:
     """The numbers as they were kept, groups of them opened out; what is not known says so."""
-    for name, value in evidence.items():
+    places = {name: place for place, name in enumerate(LABELS)}
+    for name in sorted(evidence, key=lambda each: (places.get(each, len(places)), each)):
+        value = evidence[name]
         if isinstance(value, Mapping):
             yield from _terms(value)
-        else:
-            yield Term(name.replace("_", " ").replace("-", " ").capitalize(), _said(value))
+        elif name not in _UNSAID:
+            yield Term(LABELS.get(name, name.replace("_", " ").replace("-", " ").capitalize()), _said(value))
 
 
 def _said(value: object) -> str:
