@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import DateTime, MetaData, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
@@ -25,6 +26,8 @@ NAMING = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s",
     "pk": "pk_%(table_name)s",
 }
+_PASSING = ("08", "40", "53", "57")
+"""SQLSTATE classes: connection, deadlock or serialisation, out of resources, stopping or starting."""
 _BIND = text("select set_config('app.tenants', :tenants, true)")
 
 
@@ -70,10 +73,13 @@ async def transaction(engine: AsyncEngine, tenants: Iterable[UUID] = ()) -> Asyn
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether the same statement may succeed later: the connection broke, or the server was going away."""
-    if isinstance(error, OSError | Unavailable | InterfaceError | OperationalError):
+    """Whether the same statement may succeed later: the connection broke, or the server was busy or away."""
+    if isinstance(error, OSError | Unavailable | InterfaceError | OperationalError | PoolTimeout):
         return True
-    return isinstance(error, DBAPIError) and error.connection_invalidated
+    if not isinstance(error, DBAPIError):
+        return False
+    state: str = getattr(error.orig, "sqlstate", None) or ""
+    return error.connection_invalidated or state.startswith(_PASSING)
 
 
 async def ping(engine: AsyncEngine) -> None:

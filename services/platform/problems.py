@@ -86,9 +86,9 @@ async def _on_refused(_: Request, error: Exception) -> Response:
 
 async def _on_other(request: Request, error: Exception) -> Response:
     if is_transient(error):
-        return _plain(503, "the database does not answer; nothing was stored, try again", {"Retry-After": "2"})
+        return _plain(503, "the database does not answer; try the same again", {"Retry-After": "2"})
     _log.error("request failed", path=request.scope.get("route_path", ""), exc_info=error)
-    return _plain(500, "an error of ours, not of the request; nothing was stored")
+    return _plain(500, "an error of ours, not of the request; the same request may be sent again")
 
 
 HANDLERS: dict[Any, Any] = {
