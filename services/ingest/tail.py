@@ -22,10 +22,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from schemas.topics import ALLIANCE_SCORES, DEAD_LETTERS
 from services.ingest.metrics import IngestMetrics
 from services.platform import kafka, logs
-from services.platform.db import is_transient, transaction
+from services.platform.db import transaction
 from services.platform.settings import Settings
 
 GROUP = "ingest-receipts"
+RETRY_SECONDS = 2.0
+STOP_SECONDS = 0.5
+METADATA_MS = 5_000
+"""How soon topics are found that were not there yet."""
 _RANK = {"no-reading": 0, "dead-lettered": 1, "scored": 2}
 _WRITE = text("""
     insert into ingest.outcome as o (tenant_id, event_id, outcome, at)
@@ -106,21 +110,23 @@ class Tail:
         while True:
             try:
                 await self._follow()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - receipts may be late, but never for ever
                 self._metrics.tail_running.set(0)
-                if not (isinstance(error, KafkaError) or is_transient(error)):
-                    raise
-                logs.get("ingest.tail").warning("tail stopped, starting again", reason=type(error).__name__)
-                await asyncio.sleep(2)
+                logs.get("ingest.tail").warning("tail stopped, starting again", exc_info=error)
+                await asyncio.sleep(RETRY_SECONDS)
 
     async def _follow(self) -> None:
-        consumer = kafka.consumer(self._settings, ALLIANCE_SCORES.name, DEAD_LETTERS.name, group=GROUP)
+        """Joins the group only after its start: a start cut short would leave a connection open."""
+        consumer = kafka.consumer(self._settings, group=GROUP, metadata_max_age_ms=METADATA_MS)
+        starting = asyncio.ensure_future(consumer.start())
         try:
-            await consumer.start()
+            await asyncio.shield(starting)
+            consumer.subscribe([self._settings.topic(topic.name) for topic in (ALLIANCE_SCORES, DEAD_LETTERS)])
             self._metrics.tail_running.set(1)
             while True:
                 await self._take(consumer)
         finally:
+            await asyncio.wait([starting], timeout=STOP_SECONDS)
             with contextlib.suppress(KafkaError):
                 await consumer.stop()
 
