@@ -12,14 +12,16 @@ from uuid import UUID
 import msgspec
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
+from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.exceptions import HTTPException
 
 from schemas.events import Clock as FactClock
+from schemas.posted import Instant
 from services.ingest import bodies, documents, envelopes, receipts
 from services.ingest.clinics import Clinics
 from services.ingest.group import Full, GroupCommit
-from services.ingest.handlers import Draft, Receiving, read
+from services.ingest.handlers import BOOKED_AHEAD, EARLIEST, Draft, Receiving, read
 from services.ingest.settings import IngestSettings
 from services.ingest.store import Accepted
 from services.ingest.strict_json import BadJson
@@ -29,10 +31,12 @@ from services.platform.problems import TITLES, Fault, Problem, ProblemError
 
 CLOCK_HEADER = "attune-clock"
 NO_STORE = {"Cache-Control": "no-store"}
-_STATUS = {"created": 201, "known": 200, "conflict": 409, "episode-full": 422}
+_INSTANT: TypeAdapter[datetime] = TypeAdapter(Instant)
+_STATUS = {"created": 201, "known": 200, "conflict": 409, "episode-full": 422, "failed": 500}
 _REFUSALS = {
     "conflict": "this id and version were posted before with another body; a correction takes the next version",
     "episode-full": "this episode holds as many facts as one may (5,000)",
+    "failed": "an error of ours, not of the event; the others are not touched by it",
 }
 
 
@@ -100,11 +104,11 @@ def _clock(door: Door, request: Request, principal: Principal) -> tuple[datetime
         return door.clock.now(), "wall"
     principal.require("clock")
     try:
-        at = datetime.fromisoformat(told)
-    except ValueError:
-        at = None
-    if at is None or at.tzinfo is None:
-        raise ProblemError(400, "Attune-Clock is a date and time with its UTC offset (RFC 3339)")
+        at = _INSTANT.validate_python(told)
+    except ValidationError:
+        raise ProblemError(400, "Attune-Clock is a date and time with its UTC offset (RFC 3339)") from None
+    if not EARLIEST <= at <= door.clock.now() + BOOKED_AHEAD:
+        raise ProblemError(400, f"Attune-Clock is from 1990 to {BOOKED_AHEAD.days} days from now")
     return at, "feed"
 
 
@@ -134,9 +138,14 @@ def _come_back(why: str) -> ProblemError:
 def _answer(accepted: Accepted) -> Response:
     status = _STATUS[accepted.verdict]
     if accepted.received_at is None:
-        raise ProblemError(status, _REFUSALS[accepted.verdict], errors=[Fault(pointer="/id", detail=accepted.verdict)])
+        raise ProblemError(status, _REFUSALS[accepted.verdict], errors=_place(accepted))
     location = {"Location": f"/v1/events/{accepted.fact_id}"}
     return _json(status, msgspec.json.encode(_receipt(accepted)), location)
+
+
+def _place(accepted: Accepted) -> list[Fault]:
+    pointer = {"conflict": "/id", "episode-full": "/episode"}.get(accepted.verdict)
+    return [] if pointer is None else [Fault(pointer=pointer, detail=accepted.verdict)]
 
 
 def _receipt(accepted: Accepted) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Group commit: the single posts that arrived while the last transaction was committing share the next one.
 
 A transaction costs a disk's sync whatever it holds, so sharing it is what makes single posts cheap. A post whose own
-data breaks the transaction must not take the others down: the group then goes one by one.
+data breaks the transaction must not take the others down: what shares it is halved until that post stands alone.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from services.platform.errors import Unavailable
 
 RETRIES = 3
 RETRY_SECONDS = 0.2
+_log = logs.get("ingest.group")
 
 
 class Full(Exception):
@@ -61,23 +62,35 @@ class GroupCommit:
         try:
             verdicts = await self.commit([draft for draft, _ in group])
         except Exception as error:  # noqa: BLE001 - whatever it was, it belongs to the posts of this group
-            await self._fall_back(group, error)
+            for _, future in group:
+                if not future.done():
+                    future.set_exception(error)
             return
         for (_, future), verdict in zip(group, verdicts, strict=True):
             if not future.done():
                 future.set_result(verdict)
 
-    async def _fall_back(self, group: Sequence[tuple[Draft, asyncio.Future[Accepted]]], error: Exception) -> None:
-        if len(group) > 1 and not is_transient(error):
-            for each in group:
-                await self._settle([each])
-            return
-        for _, future in group:
-            if not future.done():
-                future.set_exception(error)
-
     async def commit(self, drafts: Sequence[Draft]) -> list[Accepted]:
-        """Commit these together, now; a passing fault of the database is tried again."""
+        """Commit these together; what breaks the transaction is found by halving, and fails alone.
+
+        Raises:
+            Unavailable: the database did not answer.
+        """
+        try:
+            return await self._together(drafts)
+        except Unavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - one event's fault, whatever it is, must not be its neighbours'
+            if len(drafts) > 1:
+                half = len(drafts) // 2
+                return [*await self.commit(drafts[:half]), *await self.commit(drafts[half:])]
+            _log.error("event failed", fact_id=str(drafts[0].fact_id), exc_info=error)
+            failed = Accepted("failed", drafts[0].fact_id, None)
+            self._metrics.events.labels(failed.verdict).inc()
+            return [failed]
+
+    async def _together(self, drafts: Sequence[Draft]) -> list[Accepted]:
+        """In one transaction; a passing fault of the database is tried again."""
         began = monotonic()
         for attempt in range(RETRIES + 1):
             try:
@@ -87,7 +100,7 @@ class GroupCommit:
                     raise
                 if attempt == RETRIES:
                     raise Unavailable("the database does not answer") from error
-                logs.get("ingest.group").warning("commit failed, trying again", attempt=attempt, exc_info=error)
+                _log.warning("commit failed, trying again", attempt=attempt, exc_info=error)
                 await asyncio.sleep(RETRY_SECONDS * 2**attempt)
             else:
                 self._count(verdicts, monotonic() - began)

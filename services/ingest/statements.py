@@ -12,7 +12,9 @@ LOCK_EPISODES = text("select pg_advisory_xact_lock(hashtextextended('episodes ' 
 EPISODES = text("""
     select episode_id, client_id, reference, implicit, opened_at, closed_at, facts from ingest.episode
     where tenant_id = :tenant and client_id = any(cast(:clients as uuid[]))
+    order by episode_id
 """)
+EPISODES_HELD = text(f"{EPISODES} for update")
 INSERT = text("""
     insert into ingest.inbox (tenant_id, event_id, source, external_id, version, body_hash, record_id, client_id,
                               episode_id, type, occurred_at, received_at, value)
@@ -24,10 +26,15 @@ INSERT = text("""
     on conflict do nothing
     returning event_id
 """)
-EARLIER = text("""
-    select distinct on (record_id) record_id, value from ingest.inbox
-    where tenant_id = :tenant and record_id = any(cast(:records as uuid[])) and type <> 'rating.retracted'
-    order by record_id, version desc
+TAKEN_BACK = text("""
+    select distinct on (gone.event_id) gone.value as retraction, earlier.value as earlier
+    from unnest(cast(:sources as text[]), cast(:externals as text[])) as n(source, external_id)
+    join ingest.inbox gone on gone.tenant_id = :tenant and gone.source = n.source
+      and gone.external_id = n.external_id and gone.type = 'rating.retracted'
+    join ingest.inbox earlier on earlier.tenant_id = :tenant and earlier.source = n.source
+      and earlier.external_id = n.external_id and earlier.version < gone.version
+      and earlier.type in ('rating.submitted', 'rating.amended')
+    order by gone.event_id, earlier.version desc
 """)
 WRITE_EPISODES = text("""
     insert into ingest.episode as e (tenant_id, episode_id, client_id, reference, implicit, opened_at, closed_at, facts)

@@ -6,13 +6,14 @@ the same post finds itself by its key and gets the same receipt.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
+from sqlalchemy import TextClause
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from schemas.codec import encode_fact
@@ -20,14 +21,15 @@ from schemas.events import Fact, RatingRetracted
 from schemas.topics import RISK_ITEMS
 from services.ingest import statements as sql
 from services.ingest.episodes import Course, Courses, EpisodeFull
-from services.ingest.facts import Surrogates, fact_of, outgoing, retracted_risk, sealed
+from services.ingest.facts import Surrogates, fact_of, outgoing, retracted_risk, risk_of, sealed
 from services.ingest.handlers import Draft
 from services.ingest.models import OUTBOX
 from services.platform.db import transaction
 from services.platform.outbox import Lane, Outgoing, append
 from services.platform.vault import Vault
 
-Verdict = Literal["created", "known", "conflict", "episode-full"]
+Verdict = Literal["created", "known", "conflict", "episode-full", "failed"]
+"""`failed`: the database would not take it, and would not later either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +108,10 @@ class _TenantWork:
         facts = [(draft, fact_of(draft, who)) for draft, who in placed]
         records = {fact.fact_id: encode_fact(fact) for _, fact in facts}
         created = await self._insert([(draft, fact, records[fact.fact_id].value) for draft, fact in facts])
-        rows = [row for d, fact in facts if fact.fact_id in created for row in outgoing(d, fact, records[fact.fact_id])]
-        rows += await self._retractions([fact for _, fact in facts if fact.fact_id in created])
-        await append(self.connection, OUTBOX, rows)
-        await self._write(courses.touched())
+        new = [(draft, fact) for draft, fact in facts if fact.fact_id in created]
+        rows = [row for draft, fact in new for row in outgoing(draft, fact, records[fact.fact_id])]
+        await append(self.connection, OUTBOX, rows + await self._taken_back(new))
+        await self._write(courses.touched(), Counter(fact.episode_id for _, fact in new))
         return created, full
 
     def _token(self, *parts: str) -> UUID:
@@ -120,18 +122,22 @@ class _TenantWork:
         return None if named is None else self._token("episode", str(client), named)
 
     async def _courses(self, drafts: Sequence[Draft], clients: dict[str, UUID]) -> Courses:
-        """The clients' episodes; where one has to be made, under a lock, so that two do not make two."""
+        """The clients' episodes, held until the commit; where one has to be made, under a lock.
+
+        So two do not make two, and none writes over what another has just opened or closed. The lock for new ones
+        comes before the rows, and rows in one order, for everybody: nobody waits in a circle.
+        """
         courses = Courses(self._token)
         wanted = {(clients[d.event.client], self._reference(d, clients[d.event.client])) for d in drafts}
         ids = sorted({client for client, _ in wanted})
-        courses.load(await self._load(ids))
+        courses.load(await self._load(sql.EPISODES, ids))
         if any(courses.needs_new(client, reference) for client, reference in wanted):
             await self.connection.execute(sql.LOCK_EPISODES, {"tenant": str(self.tenant)})
-            courses.load(await self._load(ids))
+        courses.load(await self._load(sql.EPISODES_HELD, ids))
         return courses
 
-    async def _load(self, clients: list[UUID]) -> list[Course]:
-        rows = await self.connection.execute(sql.EPISODES, {"tenant": self.tenant, "clients": clients})
+    async def _load(self, query: TextClause, clients: list[UUID]) -> list[Course]:
+        rows = await self.connection.execute(query, {"tenant": self.tenant, "clients": clients})
         return [Course(*row) for row in rows]
 
     def _place(
@@ -180,20 +186,24 @@ class _TenantWork:
         inserted = await self.connection.execute(sql.INSERT, columns | {"tenant": self.tenant})
         return set(inserted.scalars())
 
-    async def _retractions(self, facts: Sequence[Fact]) -> list[Outgoing]:
-        """A retracted form's risk answers are taken back on their own road."""
-        retracted = {fact.record_id: fact for fact in facts if isinstance(fact, RatingRetracted)}
-        if not retracted:
+    async def _taken_back(self, new: Sequence[tuple[Draft, Fact]]) -> list[Outgoing]:
+        """A retracted form's risk answers are taken back on their own road, whichever of the two came first."""
+        about = sorted(
+            {(d.event.source, d.event.id) for d, fact in new if type(fact) is RatingRetracted or risk_of(fact)}
+        )
+        if not about:
             return []
-        values = {"tenant": self.tenant, "records": list(retracted)}
-        earlier = (await self.connection.execute(sql.EARLIER, values)).all()
+        sources, externals = zip(*about, strict=True)
+        values = {"tenant": self.tenant, "sources": list(sources), "externals": list(externals)}
+        rows = (await self.connection.execute(sql.TAKEN_BACK, values)).all()
         return [
             Outgoing(self.tenant, risk.fact_id, Lane.RISK, RISK_ITEMS.name, sealed(risk))
-            for row in earlier
-            for risk in retracted_risk(retracted[row.record_id], row.value)
+            for row in rows
+            for risk in retracted_risk(RatingRetracted.model_validate_json(row.retraction), row.earlier)
         ]
 
-    async def _write(self, courses: Sequence[Course]) -> None:
+    async def _write(self, courses: Sequence[Course], added: Mapping[UUID, int]) -> None:
+        """`added` counts what was new: a post that another process had stored meanwhile is not counted twice."""
         if not courses:
             return
         columns = {
@@ -203,6 +213,6 @@ class _TenantWork:
             "implicits": [course.implicit for course in courses],
             "opened": [course.opened_at for course in courses],
             "closed": [course.closed_at for course in courses],
-            "added": [course.added for course in courses],
+            "added": [added.get(course.episode_id, 0) for course in courses],
         }
         await self.connection.execute(sql.WRITE_EPISODES, columns | {"tenant": self.tenant})
