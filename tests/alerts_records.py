@@ -113,7 +113,14 @@ def snapshot(facts: int = 3, **more: Any) -> events.EpisodeSnapshot:  # noqa: AN
         "missed_before_third": False,
     }
     about: dict[str, Any] = {"status": "open", "owner_id": OWNER, "ratings": 3, "historical": False}
-    attendance = events.Attendance(**attended, last_attended_at=START + 21 * DAY)
+    attendance = events.Attendance(
+        attended=3,
+        missed=0,
+        cancelled=0,
+        missed_of_last_three=0,
+        missed_before_third=False,
+        last_attended_at=START + 21 * DAY,
+    )
     return events.EpisodeSnapshot(**_common(facts), **(about | {"attendance": attendance} | more))
 
 

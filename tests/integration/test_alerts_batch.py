@@ -159,7 +159,7 @@ async def test_a_person_acknowledges_and_resolves_once(desk: Desk) -> None:
 
 async def test_the_sweep_holds_deadlines_against_the_clinics_own_now(desk: Desk) -> None:
     """A feed's now decides, not ours: nothing before its deadline, amber after it, gone when the client came."""
-    silent = {"silent_amber_at": START + 42 * DAY, "silent_red_at": START + 60 * DAY}
+    silent: dict[str, Any] = {"silent_amber_at": START + 42 * DAY, "silent_red_at": START + 60 * DAY}
     settings = AlertsSettings(alerts_feed_quiet_seconds=0)
     decisions, metrics, clock = desk.taker.decisions, AlertsMetrics(), HeldClock(NOW)
     consumer = Consumer(settings, desk.engine, desk.taker, metrics)
@@ -169,6 +169,6 @@ async def test_the_sweep_holds_deadlines_against_the_clinics_own_now(desk: Desk)
     await desk.take(snapshot(4, **silent).model_copy(update={"known_at": START + 45 * DAY}))
     assert await sweep.once() == 1
     assert await desk.alerts() == [("disengaging", "amber", "open")]
-    later = {"silent_amber_at": START + 90 * DAY, "silent_red_at": START + 99 * DAY}
+    later: dict[str, Any] = {"silent_amber_at": START + 90 * DAY, "silent_red_at": START + 99 * DAY}
     await desk.take(snapshot(5, **later).model_copy(update={"known_at": START + 46 * DAY}))
     assert await desk.alerts() == [("disengaging", "amber", "cleared")]
