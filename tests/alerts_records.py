@@ -105,13 +105,6 @@ def withdrawn(number: int, *, facts: int) -> events.ReadingWithdrawn:
 
 
 def snapshot(facts: int = 3, **more: Any) -> events.EpisodeSnapshot:  # noqa: ANN401 - fields of the snapshot
-    attended: dict[str, Any] = {
-        "attended": 3,
-        "missed": 0,
-        "cancelled": 0,
-        "missed_of_last_three": 0,
-        "missed_before_third": False,
-    }
     about: dict[str, Any] = {"status": "open", "owner_id": OWNER, "ratings": 3, "historical": False}
     attendance = events.Attendance(
         attended=3,

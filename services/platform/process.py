@@ -35,7 +35,7 @@ def run(main: Main) -> None:
         _fail(str(error), error.hint)
     except ValidationError as error:
         places = ", ".join(".".join(str(part) for part in fault["loc"]) for fault in error.errors())
-        _fail(f"bad settings: {places}", "see docs/architecture.md, Settings")
+        _fail(f"bad settings: {places}", "see docs/settings.md")
 
 
 def _fail(message: str, hint: str) -> None:
