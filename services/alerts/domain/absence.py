@@ -51,7 +51,7 @@ def _disengaging(policy: Policy, case: Case, since: datetime, severity: Severity
         severity=severity or "amber",
         state="open",
         rule=rule,
-        reason=wording.silence(days, episode.silence_reason) if severity else "did not come, before the third session",
+        reason=wording.silence(days) if severity else "did not come, before the third session",
         occurred_at=deadline or since,
         historical=told_late,
         evidence={
@@ -59,6 +59,7 @@ def _disengaging(policy: Policy, case: Case, since: datetime, severity: Severity
             "sessions_attended": float(episode.attended),
             "policy": policy.name,
             **({"worth_a_word_since": f"{deadline:%Y-%m-%d}"} if deadline else {}),
+            **({"seen": episode.silence_reason} if severity and episode.silence_reason else {}),
         },
     )
 

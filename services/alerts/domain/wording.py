@@ -51,9 +51,8 @@ def shown(value: float) -> str:
     return f"{value:.1f}".removesuffix(".0")
 
 
-def silence(days: int, why: str | None) -> str:
-    since = f"no session for {days} days and none booked"
-    return f"{since}; {why}" if why else since
+def silence(days: int) -> str:
+    return f"no session for {days} days and none booked"
 
 
 def days_between(then: datetime, now: datetime) -> int:

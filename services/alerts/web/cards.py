@@ -80,6 +80,7 @@ def _facts(alert: Alert) -> Iterable[Term]:
 
 LABELS = {
     "would_not_have_flagged": "Would not have been flagged",
+    "seen": "Seen",
     "total": "Rating",
     "expected": "Expected",
     "value": "Value",
@@ -94,7 +95,7 @@ LABELS = {
     "instrument": "Instrument",
 }
 """What a clinician reads first comes first; the rest follows under its own name."""
-_UNSAID = frozenset({"seen", "policy", "learned_from"})
+_UNSAID = frozenset({"policy", "learned_from"})
 """Told elsewhere on the card."""
 
 
