@@ -61,7 +61,8 @@ def course(*totals: float, **more: Any) -> tuple[Rated, ...]:  # noqa: ANN401 - 
 
 
 def care(**more: Any) -> Episode:  # noqa: ANN401 - any field of an episode
-    return Episode(**({"episode_id": EPISODE, "is_open": True} | more))
+    fields: dict[str, Any] = {"episode_id": EPISODE, "is_open": True}
+    return Episode(**(fields | more))
 
 
 def case(
