@@ -10,6 +10,8 @@ LOCK := requirements/dev.lock
 # the environment is made again when what is locked, or the project's own description, changes
 STAMP := .venv/made-from-$(shell cat $(LOCK) pyproject.toml 2>/dev/null | cksum | cut -d' ' -f1)
 
+RESOLVE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header
+
 CHECKS := "ruff check ." "ruff format --check ." "mypy" "lint-imports --no-cache" "python -m schemas check"
 
 .PHONY: help setup demo up test check bench lock clean
@@ -38,8 +40,8 @@ bench: setup ## measure what has a number to keep
 	@$(BIN)/pytest tests/benchmarks --benchmark-enable --benchmark-only
 
 lock: $(STAMP) ## resolve pyproject.toml anew into requirements/*.lock, with hashes
-	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --upgrade pyproject.toml -o requirements/run.lock
-	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --upgrade --extra dev pyproject.toml -o $(LOCK)
+	@$(RESOLVE) --upgrade --extra dev pyproject.toml -o $(LOCK)
+	@$(RESOLVE) -c $(LOCK) pyproject.toml -o requirements/run.lock
 
 clean: ## remove the environment and caches; data and downloads in .attune stay
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .benchmarks

@@ -27,7 +27,7 @@ State = Literal["open", "acknowledged", "resolved", "withdrawn", "cleared"]
 _URGENCY = "case severity when 'urgent' then 3 when 'red' then 2 when 'amber' then 1 else 0 end"
 _PAGE = text(f"""
     select *, {_URGENCY} as urgency from alerts.alert
-    where tenant_id = :tenant and historical = :historical
+    where tenant_id = :tenant and historical = :historical and not (kind = 'risk-item' and state = 'withdrawn')
       and (cast(:states as text[]) is null or state = any(cast(:states as text[])))
       and (cast(:kind as text) is null or kind = :kind)
       and (cast(:severity as text) is null or severity = :severity)

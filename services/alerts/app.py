@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from aiokafka.errors import KafkaError
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi_offline import FastAPIOffline
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from starlette.responses import Response
 
@@ -83,7 +84,7 @@ def build_app(settings: AlertsSettings, *, clock: Clock | None = None) -> Alerts
 
 
 def _http(desk: api.Desk, settings: AlertsSettings, metrics: AlertsMetrics, clock: Clock) -> FastAPI:
-    app = FastAPI(title="Attune: alerts", version="1", exception_handlers=problems.HANDLERS, redoc_url=None)
+    app = FastAPIOffline(title="Attune: alerts", version="1", exception_handlers=problems.HANDLERS, redoc_url=None)
     app.add_exception_handler(RequestValidationError, _on_bad_request)
     app.include_router(api.routes(desk))
     app.router.routes.extend(health.routes(metrics.registry, {"database": lambda: db.ping(desk.engine)}))

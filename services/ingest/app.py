@@ -12,6 +12,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
+from fastapi_offline import FastAPIOffline
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -55,7 +56,9 @@ def build_app(settings: IngestSettings, *, clock: Clock | None = None) -> FastAP
         yield
         await _end(tasks, engine)
 
-    app = FastAPI(title=TITLE, version="1", lifespan=lifespan, exception_handlers=problems.HANDLERS, redoc_url=None)
+    app = FastAPIOffline(
+        title=TITLE, version="1", lifespan=lifespan, exception_handlers=problems.HANDLERS, redoc_url=None
+    )
     app.add_exception_handler(RequestValidationError, _on_bad_path)
     app.include_router(api.routes(door))
     app.router.routes.extend(health.routes(metrics.registry, {"database": lambda: db.ping(engine)}))

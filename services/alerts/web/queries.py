@@ -22,6 +22,8 @@ Show = Literal["alerts", "care", "all"]
 PAGE_SIZE: Final = 50
 _MINE: Final = "tenant_id = :tenant and (cast(:clinician as uuid) is null or owner_id = cast(:clinician as uuid))"
 """The tenant again, beside row-level security: the keys begin with it."""
+_MARK: Final = "(kind = 'risk-item' and state = 'withdrawn')"
+"""Remembers that a form was corrected before its answer came; there was never anything to see."""
 _CASELOAD: Final = f"""
 with mine as (
     select distinct on (client_id) client_id, episode_id, status, last_attended_at
@@ -67,7 +69,7 @@ _READINGS: Final = text(
     "where tenant_id = :tenant and episode_id = any(cast(:episodes as uuid[])) and not withdrawn order by occurred_at"
 )
 _ALERTS: Final = text(
-    f"select * from alerts.alert where client_id = any(cast(:clients as uuid[])) and {_MINE} "  # noqa: S608 - a constant
+    f"select * from alerts.alert where not {_MARK} and client_id = any(cast(:clients as uuid[])) and {_MINE} "  # noqa: S608 - a constant
     "order by opened_at, alert_id"
 )
 _CLIENT_OF: Final = text(f"select client_id from alerts.alert where alert_id = :alert and {_MINE}")  # noqa: S608 - a constant
