@@ -122,9 +122,7 @@ def _resolved_at(done: Iterable[Done]) -> datetime | None:
 
 def _open(policy: Policy, case: Case, course: _Course, fired: _Fired, session: int) -> _Course:
     rated, number, rule = fired.rated, fired.number, fired.rule
-    before = (
-        number.details.get("expected") or number.details.get("usual") or (rated.total or 0.0) + (number.value or 0.0)
-    )
+    before = _level_before(rated, number)
     new = Wanted(
         alert_id=alert_id(case.episode.episode_id, rule.kind, str(rated.rating_id), rule.name),
         kind=rule.kind,

@@ -62,7 +62,7 @@ def _known(known: Stored, alert: Wanted) -> Iterator[Change]:
         return  # a person has spoken
     alert = replace(alert, historical=alert.historical and known.historical)  # what was news stays news
     state, steps = _states(known, alert)
-    if _LOUDNESS[alert.severity] > _LOUDNESS[known.severity]:
+    if state in STANDING and _LOUDNESS[alert.severity] > _LOUDNESS[known.severity]:
         steps += (("escalated", alert.why),)
     told = (known.severity, known.reason, known.historical)
     if steps or told != (alert.severity, alert.reason, alert.historical):
@@ -73,6 +73,8 @@ def _states(known: Stored, alert: Wanted) -> tuple[State, tuple[tuple[StepAction
     """A person's word stays: acknowledged stays acknowledged."""
     if alert.state == "cleared" and known.state in STANDING:
         return "cleared", (("cleared", alert.why),)
+    if alert.state == "cleared" and known.state == "withdrawn":
+        return "cleared", (("reopened", alert.reason), ("cleared", alert.why))  # its ground is back, and it is over
     if alert.state == "open" and known.state in {"withdrawn", "cleared"}:
         return "open", (("reopened", alert.reason),)
     return known.state, ()
