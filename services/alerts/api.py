@@ -114,8 +114,15 @@ class Filters(BaseModel):
 _TEXTS = {401: "No valid key", 403: "Scope missing", 404: "No such alert", 409: "Not possible now", 422: "Not as told"}
 
 
+def _problem() -> dict[str, Any]:
+    """The schema of a problem in one piece: references would have to lead into the whole document."""
+    schema = Problem.model_json_schema()
+    schema["properties"]["errors"]["items"] = schema.pop("$defs")["Fault"]
+    return schema
+
+
 def _responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    schema = {MEDIA_TYPE: {"schema": Problem.model_json_schema()["properties"] and {"type": "object"}}}
+    schema = {MEDIA_TYPE: {"schema": _problem()}}
     return {status: {"description": _TEXTS[status], "content": schema} for status in statuses}
 
 
