@@ -147,14 +147,18 @@ def routes(desk: Desk) -> APIRouter:
         return await _detail(desk, principal, alert_id)
 
     @router.post("/alerts/{alert_id}/acknowledge", responses=_responses(401, 403, 404, 409, 422))
-    async def acknowledge(request: Request, alert_id: UUID) -> AlertDetail:
-        principal = await _who(desk, request, "alerts:write")
+    async def acknowledge(request: Request, response: Response, alert_id: UUID) -> AlertDetail:
+        principal = await _who(desk, request, "alerts:read")  # the answer names the client
+        principal.require("alerts:write")
+        response.headers["Cache-Control"] = "no-store"
         await _acting(desk.acts.acknowledge(principal.tenant_id, alert_id, by=_name(principal)))
         return await _detail(desk, principal, alert_id)
 
     @router.post("/alerts/{alert_id}/resolve", responses=_responses(401, 403, 404, 409, 422))
-    async def resolve(request: Request, alert_id: UUID, body: ResolveBody) -> AlertDetail:
-        principal = await _who(desk, request, "alerts:write")
+    async def resolve(request: Request, response: Response, alert_id: UUID, body: ResolveBody) -> AlertDetail:
+        principal = await _who(desk, request, "alerts:read")  # the answer names the client
+        principal.require("alerts:write")
+        response.headers["Cache-Control"] = "no-store"
         await _acting(desk.acts.resolve(principal.tenant_id, alert_id, by=_name(principal), reason=body.reason))
         return await _detail(desk, principal, alert_id)
 

@@ -78,10 +78,10 @@ def _of_kind(fired: Sequence[_Fired | None], kind: str) -> list[_Fired | None]:
 
 
 def _fold(policy: Policy, case: Case, ratings: Sequence[Rated], fired: Sequence[_Fired | None]) -> tuple[Wanted, ...]:
-    course, session, seen = _Course(), 0, None
+    course = _Course()
+    places: dict[str, int] = {}
     for rated, each in zip(ratings, fired, strict=True):
-        session += rated.session != seen
-        seen = rated.session
+        session = places.setdefault(rated.session, len(places) + 1)
         course = _step(policy, case, course, _Moment(rated, session, each))
     return course.alerts
 
