@@ -220,8 +220,10 @@ async def whole_road() -> AsyncIterator[Road]:
         async with stack.running():
             tenant, key = await _clinic(stack)
             engine = create_async_engine(stack.postgres.url("postgres"))
-            yield Road(stack, key, tenant, engine)
-            await engine.dispose()
+            try:
+                yield Road(stack, key, tenant, engine)
+            finally:
+                await engine.dispose()
     finally:
         shutil.rmtree(folder)
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import signal
+import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -13,6 +16,9 @@ import pytest
 from tests.whole_road import SESSION_TIMEOUT_SECONDS, Road, ratings, undisturbed, until, whole_road
 
 CLIENTS, SESSIONS = 1_000, 20
+HERE = Path(__file__).parents[2]
+SURVEY = HERE.parent / "shared" / "data" / "srs-simulated" / "survey_srs_logs.csv"
+MAPPING = HERE / "docs" / "integrate" / "srs-survey.mapping.toml"
 pytestmark = pytest.mark.timeout(280)
 
 
@@ -48,6 +54,7 @@ async def test_killed_and_frozen_in_the_middle_of_20000_events(road: Road) -> No
     await under_way(0.1)
     await _kill(road, "scoring")
     await under_way(0.25)
+    assert not posting.done(), "everything was posted already: nothing is in mid-stream"
     road.signal("scoring", signal.SIGSTOP)
     await asyncio.sleep(SESSION_TIMEOUT_SECONDS + 2)  # the fault itself: longer than the group waits
     road.signal("scoring", signal.SIGCONT)
@@ -57,6 +64,38 @@ async def test_killed_and_frozen_in_the_middle_of_20000_events(road: Road) -> No
     await _kill(road, "relay")
     await posting
     await settled_as_if_nothing_had_happened(road)
+
+
+async def test_a_third_partys_export_is_imported_as_it_stands(road: Road, tmp_path: Path) -> None:
+    """277 rows with four answers and no dates, by the example mapping; a client of it has a page that draws."""
+    if not SURVEY.exists():
+        pytest.skip(f"no {SURVEY.name} beside this checkout")
+    key_file = tmp_path / "key"
+    key_file.write_text(road.key)
+    command = (sys.executable, "-m", "services", "post", "--csv", str(SURVEY), "--mapping", str(MAPPING))
+    where = ("--url", road.stack.address("ingest"), "--key-file", str(key_file))
+    posting = await asyncio.create_subprocess_exec(*command, *where, stdout=asyncio.subprocess.PIPE)
+    told, _ = await posting.communicate()
+    assert (posting.returncode, b"277 accepted" in told) == (0, True), told
+    road.accepted = {str(fact.fact_id) for fact in await road.facts()}
+    assert len(road.accepted) == 277
+    await settled_as_if_nothing_had_happened(road)
+    page = await _page_of_a_client(road)
+    assert "Session Rating Scale" in page
+    assert "<canvas" in page or "data-panel" in page or "application/json" in page
+
+
+async def _page_of_a_client(road: Road) -> str:
+    """Signed in as the clinic's supervisor, the page of the first client of the caseload."""
+    async with httpx.AsyncClient(base_url=road.stack.address("alerts"), follow_redirects=True) as client:
+        login = (await client.get("/login")).text
+        csrf = re.search(r'name="csrf" value="([^"]+)"', login)
+        assert csrf
+        await client.post("/login", data={"csrf": csrf[1], "tenant": str(road.tenant), "clinician": ""})
+        caseload = (await client.get("/", params={"show": "all"})).text
+        link = re.search(r'href="(/clients/[^"]+)"', caseload)
+        assert link, "the caseload names no client"
+        return (await client.get(link[1])).text
 
 
 async def _kill(road: Road, name: str) -> None:
