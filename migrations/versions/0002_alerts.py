@@ -68,6 +68,7 @@ create index ix_alert_opened on alerts.alert (tenant_id, opened_at, alert_id);
 create unique index uq_alert_standing on alerts.alert (tenant_id, episode_id, kind)
   where state in ('open', 'acknowledged') and kind <> 'risk-item';
 create table alerts.step (
+  number bigint generated always as identity,
   tenant_id uuid not null,
   step_id uuid not null,
   alert_id uuid not null,
@@ -76,7 +77,7 @@ create table alerts.step (
   reason varchar(500),
   at timestamptz not null,
   primary key (tenant_id, step_id));
-create index ix_step_alert on alerts.step (tenant_id, alert_id, at);
+create index ix_step_alert on alerts.step (tenant_id, alert_id, number);
 create table alerts.tenant_clock (
   tenant_id uuid primary key,
   known_at timestamptz,

@@ -37,7 +37,7 @@ _PAGE = text(f"""
     order by urgency desc, opened_at desc, alert_id desc limit :most
 """)  # noqa: S608 - put together from a constant
 _ONE = text("select * from alerts.alert where tenant_id = :tenant and alert_id = :alert")
-_STEPS = text("select * from alerts.step where tenant_id = :tenant and alert_id = :alert order by at, step_id")
+_STEPS = text("select * from alerts.step where tenant_id = :tenant and alert_id = :alert order by number")
 
 
 class AlertSummary(BaseModel):

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Index, Integer, LargeBinary, String, text
+from sqlalchemy import BigInteger, Identity, Index, Integer, LargeBinary, String, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -94,13 +94,14 @@ class AlertRow(Base):
 
 
 class StepRow(Base):
-    """One step of an alert's life; append-only."""
+    """One step of an alert's life; append-only. `number` is their order: a feed's clock may stand still."""
 
     __tablename__ = "step"
-    __table_args__ = (Index("ix_step_alert", "tenant_id", "alert_id", "at"), {"schema": SCHEMA})
+    __table_args__ = (Index("ix_step_alert", "tenant_id", "alert_id", "number"), {"schema": SCHEMA})
 
     tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
     step_id: Mapped[UUID] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger, Identity(always=True))
     alert_id: Mapped[UUID]
     action: Mapped[str] = mapped_column(String(16))
     actor: Mapped[str | None] = mapped_column(String(200))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from dataclasses import replace
 from datetime import datetime
@@ -101,7 +102,7 @@ def test_cooldown(known: Case) -> None:
             for alert in decide(DEFAULT, known)
             if alert.kind == kind and alert.session is not None
         )
-        assert all(later - earlier >= 3 for earlier, later in zip(opened, opened[1:], strict=False))
+        assert all(later - earlier >= 3 for earlier, later in itertools.pairwise(opened))
 
 
 @given(POLICIES, cases())

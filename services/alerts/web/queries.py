@@ -74,8 +74,7 @@ _ALERTS: Final = text(
 )
 _CLIENT_OF: Final = text(f"select client_id from alerts.alert where alert_id = :alert and {_MINE}")  # noqa: S608 - a constant
 _STEPS: Final = text(
-    "select * from alerts.step "
-    "where tenant_id = :tenant and alert_id = any(cast(:alerts as uuid[])) order by at, step_id"
+    "select * from alerts.step where tenant_id = :tenant and alert_id = any(cast(:alerts as uuid[])) order by number"
 )
 _CLINICS: Final = text("select tenant_id, display_name from access.tenant order by display_name")
 _CLINICIANS: Final = text(

@@ -1,0 +1,163 @@
+"""The consumer between a real Kafka and a real PostgreSQL: offsets and effects are one, a replaced log is noticed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from schemas import codec, events
+from schemas.topics import ALLIANCE_SCORES, DEAD_LETTERS, RISK_ITEMS, TOPICS
+from services.alerts.adapters.batch import Taker
+from services.alerts.adapters.decisions import Decisions
+from services.alerts.adapters.offsets import LogReplaced
+from services.alerts.consumer import Consumer
+from services.alerts.domain.policy import DEFAULT
+from services.alerts.metrics import AlertsMetrics
+from services.alerts.settings import AlertsSettings
+from services.platform import kafka
+from services.platform.clock import HeldClock
+from services.platform.db import transaction
+from services.platform.dead_letters import TooManyDeadLetters
+from tests.alerts_records import DAY, START, TENANT, reading, risk, snapshot
+from tests.stack import Database
+from tests.whole_road import until
+
+PARTITIONS = 2
+
+
+@dataclass(slots=True)
+class Reader:
+    """Alerts' consumer over topics and a database of the test's own."""
+
+    settings: AlertsSettings
+    engine: AsyncEngine
+
+    def consumer(self) -> Consumer:
+        metrics = AlertsMetrics()
+        taker = Taker(self.engine, Decisions(DEFAULT, metrics), HeldClock(START + 300 * DAY))
+        return Consumer(self.settings, self.engine, taker, metrics)
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[Consumer]:
+        """A consumer at work; it dies, as by a kill, at the end of the block."""
+        consumer = self.consumer()
+        task = asyncio.create_task(consumer.run())
+        try:
+            yield consumer
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def send(self, topic: str, values: Sequence[bytes]) -> None:
+        producer = kafka.producer(self.settings)
+        await producer.start()
+        for value in values:
+            await producer.send_and_wait(self.settings.topic(topic), value, key=b"k", partition=0)
+        await producer.stop()
+
+    async def say(self, *said: events.Contract) -> None:
+        await self.send(ALLIANCE_SCORES.name, [each.model_dump_json().encode() for each in said])
+
+    async def count(self, query: str) -> int:
+        async with transaction(self.engine, [TENANT]) as connection:
+            return int((await connection.execute(text(query))).scalar_one())
+
+    async def reaches(self, count: int, query: str) -> None:
+        async def there() -> bool:
+            return await self.count(query) == count
+
+        await until(there, f"{count} by: {query}", within=30)
+
+
+@pytest.fixture
+async def reader(database: Database, kafka_bootstrap: str, topic_prefix: str) -> AsyncIterator[Reader]:
+    settings = AlertsSettings(
+        kafka_bootstrap=kafka_bootstrap,
+        kafka_topic_prefix=topic_prefix,
+        kafka_partitions=PARTITIONS,
+        kafka_session_timeout_ms=6_000,
+    )
+    await kafka.create_topics(settings)
+    engine = create_async_engine(database.url("attune_alerts"))
+    yield Reader(settings, engine)
+    await engine.dispose()
+
+
+ALERTS = "select count(*) from alerts.alert"
+STEPS = "select count(*) from alerts.step"
+
+
+async def test_killed_between_batches_it_goes_on_where_its_effects_end(reader: Reader) -> None:
+    """What a killed consumer had committed is not taken twice; what it had not is not lost."""
+    async with reader.running():
+        await reader.say(reading(1, 36.0), reading(2, 29.0), snapshot())
+        await reader.reaches(1, ALERTS)
+    steps = await reader.count(STEPS)
+    await reader.send(RISK_ITEMS.name, [risk(1, 2.0).model_dump_json().encode()])
+    async with reader.running():
+        await reader.reaches(2, ALERTS)
+    assert await reader.count(STEPS) == steps + 1
+
+
+async def test_what_cannot_be_read_is_set_aside_once(reader: Reader) -> None:
+    """One dead letter with its place and reason; the records beside it are taken in."""
+    fine = [each.model_dump_json().encode() for each in (reading(1, 36.0), reading(2, 29.0), snapshot())]
+    async with reader.running():
+        await reader.send(ALLIANCE_SCORES.name, [fine[0], b"\xff not an event", *fine[1:]])
+        await reader.reaches(1, ALERTS)
+    letters = kafka.consumer(reader.settings, DEAD_LETTERS.name)
+    await letters.start()
+    try:
+        letter = await asyncio.wait_for(letters.getone(), 20)
+    finally:
+        await letters.stop()
+    headers = dict(letter.headers)
+    assert (letter.value, headers["dl_code"], headers["dl_offset"]) == (b"\xff not an event", b"undecodable", b"1")
+
+
+async def test_a_flood_of_bad_records_stops_it(reader: Reader) -> None:
+    """When most of what comes is bad, the fault is ours: it stops instead of draining the topic."""
+    await reader.send(ALLIANCE_SCORES.name, [b"bad"] * 60)
+    with pytest.raises(TooManyDeadLetters):
+        await asyncio.wait_for(reader.consumer().run(), 30)
+
+
+async def test_a_recreated_topic_is_noticed(reader: Reader) -> None:
+    """Other records at the offsets that were read, or none: it stops and says what to do, and skips nothing."""
+    async with reader.running():
+        await reader.say(reading(1, 36.0), reading(2, 29.0), snapshot())
+        await reader.reaches(1, ALERTS)
+    await _recreate(reader.settings)
+    with pytest.raises(LogReplaced, match="shorter"):
+        await asyncio.wait_for(reader.consumer().run(), 30)
+    await reader.say(*(snapshot(facts) for facts in range(4, 9)))
+    with pytest.raises(LogReplaced, match="other records") as stopped:
+        await asyncio.wait_for(reader.consumer().run(), 30)
+    assert "attune replay" in stopped.value.hint
+
+
+async def _recreate(settings: AlertsSettings) -> None:
+    admin = AIOKafkaAdminClient(**kafka.connection(settings))
+    await admin.start()
+    await admin.delete_topics([settings.topic(ALLIANCE_SCORES.name)])
+    await admin.close()
+
+    async def again() -> bool:
+        with contextlib.suppress(Exception):
+            return bool(await kafka.create_topics(settings, TOPICS))
+        return False
+
+    await until(again, "the topic is there again", within=30)
+
+
+def test_the_records_made_here_are_what_scoring_sends() -> None:
+    """The contract takes them back."""
+    for said in (reading(1, 36.0), snapshot()):
+        assert codec.decode(ALLIANCE_SCORES, said.model_dump_json().encode()) == said
