@@ -9,7 +9,7 @@ from typing import Any
 from services.alerts.domain.decide import decide
 from services.alerts.domain.policy import DEFAULT
 from services.alerts.domain.reconcile import Stored, reconcile
-from services.alerts.domain.record import Done
+from services.alerts.domain.record import Done, Number
 from services.alerts.domain.wanted import Wanted
 from tests.alerts_records import DAY, START, case, course
 
@@ -39,6 +39,18 @@ def test_back_at_the_usual_it_clears() -> None:
     assert only(*decide(DEFAULT, case(course(36.0, 30.0, 36.0)))).state == "open"
     cleared = only(*decide(DEFAULT, case(course(36.0, 30.0, 36.0, 35.0))))
     assert (cleared.state, cleared.why) == ("cleared", "back at 35, 2 sessions in a row")
+
+
+def test_a_level_that_lasts_is_no_longer_news() -> None:
+    """Six sessions of what is by now expected of this client, and the alert clears; five are not enough."""
+    fallen = course(36.0, 30.0)
+    lasting = tuple(
+        replace(each, numbers={"predictive-drop": Number(0.5, "", {"tail_probability": 0.4, "expected": 31.5})})
+        for each in course(36.0, 30.0, *[31.0] * 6)[2:]
+    )
+    assert only(*decide(DEFAULT, case((*fallen, *lasting[:5])))).state == "open"
+    settled = only(*decide(DEFAULT, case((*fallen, *lasting))))
+    assert (settled.state, settled.why) == ("cleared", "settled at about 31 for 6 sessions")
 
 
 def test_a_rating_of_zero_is_a_rating() -> None:

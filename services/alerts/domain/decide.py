@@ -47,6 +47,7 @@ class _Course:
     instrument: tuple[str, str] = ("", "")
     signals: tuple[int, ...] = ()
     recovered: int = 0
+    settled: int = 0
     since_opened: int = 0
 
 
@@ -102,7 +103,7 @@ def _step(policy: Policy, case: Case, course: _Course, now: _Moment) -> _Course:
         return _recover(policy, course, rated) if standing else course
     course = replace(course, signals=(*course.signals, session))
     if standing:
-        return _worsen(policy, replace(course, recovered=0), rated, session)
+        return _worsen(policy, replace(course, recovered=0, settled=0), rated, session)
     if course.opened_at_session is not None and session - course.opened_at_session < policy.cooldown_sessions:
         return course
     return _worsen(policy, _open(policy, case, course, fired, session), rated, session)
@@ -144,6 +145,7 @@ def _open(policy: Policy, case: Case, course: _Course, fired: _Fired, session: i
         drop=0.0 if rated.total is None else max(0.0, before - rated.total),
         instrument=(rated.instrument, rated.rater),
         recovered=0,
+        settled=0,
         since_opened=0,
     )
 
@@ -193,18 +195,33 @@ def _redden(course: _Course, why: str) -> _Course:
 
 
 def _recover(policy: Policy, course: _Course, rated: Rated) -> _Course:
-    """Back near the level before, often enough: it no longer holds. Not back for some sessions: red."""
+    """Back near the level before, often enough, or settled: it no longer holds. Not back for some sessions: red."""
     if (rated.instrument, rated.rater) != course.instrument or rated.total is None:
         return course
-    near = course.before - max(policy.recovery.span_share * rated.span, policy.recovery.drop_share * course.drop)
-    if rated.total < near:
-        course = replace(course, recovered=0, since_opened=course.since_opened + 1)
-        late = course.since_opened >= policy.escalation.unrepaired_sessions
-        return _redden(course, f"not back after {course.since_opened} sessions") if late else course
-    course = replace(course, recovered=course.recovered + 1)
-    if course.recovered < policy.recovery.sessions:
-        return course
-    why = f"back at {wording.shown(rated.total)}, {course.recovered} sessions in a row"
+    recovery, total = policy.recovery, wording.shown(rated.total)
+    near = course.before - max(recovery.span_share * rated.span, recovery.drop_share * course.drop)
+    back = rated.total >= near
+    course = replace(
+        course,
+        recovered=course.recovered + 1 if back else 0,
+        settled=course.settled + 1 if _as_expected(rated, recovery.span_share) else 0,
+        since_opened=course.since_opened + 1,
+    )
+    if course.recovered >= recovery.sessions:
+        return _clear(course, f"back at {total}, {course.recovered} sessions in a row")
+    if course.settled >= recovery.settled_sessions:
+        return _clear(course, f"settled at about {total} for {course.settled} sessions")
+    late = not back and course.since_opened >= policy.escalation.unrepaired_sessions
+    return _redden(course, f"not back after {course.since_opened} sessions") if late else course
+
+
+def _as_expected(rated: Rated, span_share: float) -> bool:
+    """Whether the rating is about what is by now expected of this client."""
+    number = rated.numbers.get("predictive-drop")
+    return number is not None and number.value is not None and number.value < span_share * rated.span
+
+
+def _clear(course: _Course, why: str) -> _Course:
     return replace(course, alerts=(*course.alerts[:-1], replace(course.alerts[-1], state="cleared", why=why)))
 
 

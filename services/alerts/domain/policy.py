@@ -64,11 +64,15 @@ class Escalation:
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """When an alert no longer holds: back near the level before, some sessions in a row."""
+    """When an alert no longer holds: back near the level before, some sessions in a row.
+
+    Or settled: for many sessions the ratings have been what is by now expected of this client. That was news once.
+    """
 
     drop_share: float = 0.25
     span_share: float = 0.05
     sessions: int = 2
+    settled_sessions: int = 6
 
 
 @dataclass(frozen=True, slots=True)
