@@ -127,10 +127,18 @@ class Road:
         async with self.database.connect() as connection:
             return int((await connection.execute(text(query), {"tenant": self.tenant})).scalar_one())
 
+    def beyond(self, count: int) -> Callable[[], Awaitable[bool]]:
+        """Whether more than so many posts have been answered."""
+
+        async def more() -> bool:
+            return len(self.accepted) > count
+
+        return more
+
     async def scored(self) -> int:
         return await self.count("select count(*) from ingest.outcome where tenant_id = :tenant")
 
-    async def settled(self, within: float = 120) -> None:
+    async def settled(self, within: float = 240) -> None:
         """Every fact that was accepted is published, concluded upon and decided upon."""
 
         async def done() -> bool:
