@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from schemas.instruments import Instrument, Rater, catalogue
 from services.scoring.domain import series
 from services.scoring.domain.config import DEFAULT
+from services.scoring.domain.course import Observation
 from services.scoring.domain.facts import Fact, Rating
-from services.scoring.domain.series import Observation, Reading
+from services.scoring.domain.series import Reading
 from services.scoring.domain.signals import DETECTORS
 
 ALLIANCE = [instrument for instrument in catalogue() if instrument.family == "alliance"]
@@ -32,7 +33,7 @@ def follow(instrument_key: str, totals: Sequence[float], rater: Rater = "client"
     for number, total in enumerate(totals):
         rating = Rating(instrument_key, rater, total=total)
         fact = Fact(f"f{number}", f"r{number}", 1, "rating.submitted", number, number, rating=rating)
-        state, reading = series.step(DEFAULT, state, Observation(fact, rating, None))
+        state, reading = series.step(DEFAULT, state, Observation(fact.place, fact, rating, None))
         told.append(reading)
     return told
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +13,7 @@ from services.scoring.domain.config import DEFAULT
 from services.scoring.domain.episode import EpisodeResult, EpisodeState, Snapshot
 from services.scoring.domain.facts import DAY, Fact, Kind, Rating
 from services.scoring.domain.series import Reading
+from services.scoring.state import Held, decode, encode
 
 SRS_ITEMS = ("relationship", "goals_and_topics", "approach_or_method", "overall")
 CLINICIANS = st.sampled_from([None, "ann", "bob"])
@@ -78,7 +78,7 @@ def latest(results: Sequence[EpisodeResult | None]) -> tuple[dict[str, Reading],
 
 def restarted(state: EpisodeState) -> EpisodeState:
     """The state as the store gives it back: through its encoding."""
-    return msgspec.msgpack.decode(msgspec.msgpack.encode(state), type=EpisodeState)
+    return decode(encode(Held(state))).episode
 
 
 def in_turn(chunks: Sequence[Sequence[Fact]]) -> list[EpisodeResult | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.scoring.domain.attendance import Attendance, Silence, appointments, read, silence
+from services.scoring.domain.attendance import Attendance, Silence, diary, read, silence
 from services.scoring.domain.config import DEFAULT
 from services.scoring.domain.facts import DAY, Fact, Kind, Rating
 
@@ -25,11 +25,11 @@ def rating(day: int, *, of: str) -> Fact:
 
 
 def attendance(*facts: Fact, known_on: int = 0) -> Attendance:
-    return read(CONFIG, appointments(facts), known_on * DAY)
+    return read(CONFIG, diary(facts), known_on * DAY)
 
 
 def deadlines(*facts: Fact) -> tuple[float, float] | None:
-    found: Silence | None = silence(CONFIG, attendance(*facts))
+    found: Silence | None = silence(CONFIG, diary(facts), attendance(*facts))
     return (found.amber_at / DAY, found.red_at / DAY) if found else None
 
 
@@ -113,6 +113,7 @@ def test_the_next_booking_is_the_first_after_what_is_known() -> None:
 
 def test_the_reason_says_days_and_the_clients_own_gap() -> None:
     """What a clinician reads at the deadline, with this client's usual where it is known."""
-    found = silence(CONFIG, attendance(session(0), session(7), session(14)))
+    facts = (session(0), session(7), session(14))
+    found = silence(CONFIG, diary(facts), attendance(*facts))
     assert found is not None
     assert found.reason == "no session attended for 21 days and none booked; this client's usual gap is 7 days"

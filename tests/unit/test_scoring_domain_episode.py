@@ -91,13 +91,13 @@ def test_a_correction_recomputes_from_there_on_and_only_there() -> None:
     """Amending the second of three ratings gives new readings for the second and third; retracting it withdraws it."""
     facts = [rating(1, 39.0), rating(2, 20.0), rating(3, 38.0)]
     state, _ = episode.step(DEFAULT, episode.start(DEFAULT), facts)
-    amended = replace(
-        facts[1], fact_id="amended", version=2, kind="rating.amended", rating=Rating("srs@3", "client", total=38.0)
+    amended = facts[1]._replace(
+        fact_id="amended", version=2, kind="rating.amended", rating=Rating("srs@3", "client", total=38.0)
     )
     state, after = episode.step(DEFAULT, state, [amended])
     assert after is not None
     assert [reading.rating_id for reading in after.readings] == ["srs@3/2", "srs@3/3"]
-    retracted = replace(facts[1], fact_id="retracted", version=3, kind="rating.retracted", rating=None)
+    retracted = facts[1]._replace(fact_id="retracted", version=3, kind="rating.retracted", rating=None)
     _, after = episode.step(DEFAULT, state, [retracted])
     assert after is not None
     assert after.withdrawn == ("srs@3/2",)
@@ -153,7 +153,7 @@ def test_the_owner_is_the_latest_named_where_nobody_opened_the_episode() -> None
 def test_flags_of_doubtful_ratings() -> None:
     """All four at the worst end in three seconds is to be asked about before it is believed."""
     items = dict.fromkeys(("relationship", "goals_and_topics", "approach_or_method", "overall"), 0.0)
-    doubtful = replace(rating(1, None), rating=Rating("srs@3", "client", items, seconds_to_complete=3.0))
+    doubtful = rating(1, None)._replace(rating=Rating("srs@3", "client", items, seconds_to_complete=3.0))
     assert readings(doubtful)["srs@3/1"].quality == ("rushed", "all-items-at-worst", "low-first-rating")
 
 

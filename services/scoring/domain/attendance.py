@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
-from operator import attrgetter
-from statistics import median
+from itertools import islice, pairwise
 from typing import Final, Literal, NamedTuple
 
 from services.scoring.domain.config import AttendanceConfig
@@ -19,14 +18,14 @@ _OUTCOMES: Final[dict[Kind, Outcome]] = {
     "session.missed": "missed",
     "session.attended": "attended",
 }
-_PRECEDENCE: Final = {"booked": 0, "cancelled": 1, "missed": 2, "attended": 3}
+_PRECEDENCE: Final[dict[Outcome, int]] = {"booked": 0, "cancelled": 1, "missed": 2, "attended": 3}
 
 
 class Appointment(NamedTuple):
-    """One appointment as it stands now. A tuple, because a snapshot makes all of an episode's each time."""
+    """One appointment as it stands now. The field order is the order of care."""
 
-    session_id: str
     starts_at: int
+    session_id: str
     outcome: Outcome
 
 
@@ -54,86 +53,144 @@ class Silence:
     reason: str
 
 
-def appointments(facts: Iterable[Fact]) -> tuple[Appointment, ...]:
-    """Every session's latest state from the records that count now. Somebody who rated was there."""
-    told: dict[str, tuple[tuple[int, int, str], Appointment]] = {}
-    rated: dict[str, int] = {}
+@dataclass(slots=True)
+class Diary:
+    """Every session's latest state from the records that count. Kept up by session, so that a fact costs its session.
+
+    `times` holds when those of each outcome start, `gaps` the distances between attended ones; all lists are sorted.
+    """
+
+    told: dict[str, tuple[Fact, ...]]
+    appointments: list[Appointment]
+    times: dict[Outcome, list[int]]
+    gaps: list[int]
+
+    @classmethod
+    def empty(cls) -> Diary:
+        return cls({}, [], {outcome: [] for outcome in _PRECEDENCE}, [])
+
+    def copy(self) -> Diary:
+        times = {outcome: each.copy() for outcome, each in self.times.items()}
+        return Diary(self.told.copy(), self.appointments.copy(), times, self.gaps.copy())
+
+    def replace(self, gone: Fact | None, come: Fact) -> None:
+        """A record's latest version takes the place of the one before."""
+        for fact in (gone, come):
+            if fact is not None and (fact.kind in RATINGS or fact.kind in _OUTCOMES):
+                self._tell(fact.session, gone, come)
+
+    def _tell(self, session: str, gone: Fact | None, come: Fact) -> None:
+        before = self.told.get(session, ())
+        kept = tuple([fact for fact in before if fact is not gone and fact is not come])
+        facts = (*kept, come) if come.session == session else kept
+        self.told[session] = facts
+        if (was := _appointment(session, before)) is not None:
+            self._drop(was)
+        if (now := _appointment(session, facts)) is not None:
+            self._add(now)
+
+    def _add(self, appointment: Appointment) -> None:
+        insort(self.appointments, appointment)
+        if appointment.outcome == "attended":
+            for gap, added in _gaps_around(self.times["attended"], appointment.starts_at):
+                self._gap(gap, added=added)
+        insort(self.times[appointment.outcome], appointment.starts_at)
+
+    def _drop(self, appointment: Appointment) -> None:
+        del self.appointments[bisect_left(self.appointments, appointment)]
+        times = self.times[appointment.outcome]
+        del times[bisect_left(times, appointment.starts_at)]
+        if appointment.outcome == "attended":
+            for gap, added in _gaps_around(times, appointment.starts_at):
+                self._gap(gap, added=not added)
+
+    def _gap(self, gap: int, *, added: bool) -> None:
+        if added:
+            insort(self.gaps, gap)
+        else:
+            del self.gaps[bisect_left(self.gaps, gap)]
+
+
+def diary(facts: Iterable[Fact]) -> Diary:
+    """The diary of the facts that count, one of each record."""
+    made = Diary.empty()
     for fact in facts:
-        if fact.kind in RATINGS:
-            rated[fact.session] = min(fact.occurred_at, rated.get(fact.session, fact.occurred_at))
-        elif (outcome := _OUTCOMES.get(fact.kind)) is not None:
-            _tell(told, fact, outcome)
-    merged = {session: appointment for session, (_, appointment) in told.items()}
-    for session, at in rated.items():
-        if session not in merged or merged[session].outcome != "attended":
-            merged[session] = Appointment(session, at, "attended")
-    return tuple(sorted(merged.values(), key=attrgetter("starts_at", "session_id")))
+        made.replace(None, fact)
+    return made
 
 
-def read(config: AttendanceConfig, sessions: tuple[Appointment, ...], known_at: int) -> Attendance:
+def read(config: AttendanceConfig, seen: Diary, known_at: int) -> Attendance:
     """The features of an episode's appointments; a booking is next when it starts after `known_at`."""
-    attended = [each.starts_at for each in sessions if each.outcome == "attended"]
-    happened = [each.outcome for each in sessions if each.outcome in ("attended", "missed")]
-    gaps = [(later - earlier) / DAY for earlier, later in pairwise(attended)]
+    attended, booked = seen.times["attended"], seen.times["booked"]
+    upcoming = bisect_right(booked, known_at)
     return Attendance(
         attended=len(attended),
-        missed=happened.count("missed"),
-        cancelled=sum(each.outcome == "cancelled" for each in sessions),
-        missed_of_last_three=happened[-3:].count("missed"),
-        missed_before_third=_missed_early(happened, config.early_sessions),
+        missed=len(seen.times["missed"]),
+        cancelled=len(seen.times["cancelled"]),
+        missed_of_last_three=sum(outcome == "missed" for outcome in islice(_happened(reversed(seen.appointments)), 3)),
+        missed_before_third="missed" in islice(_happened(seen.appointments), config.early_sessions),
         last_attended_at=attended[-1] if attended else None,
-        median_gap_days=round(median(gaps), 6) if len(gaps) >= config.min_gaps else None,
-        next_booking_at=next(
-            (each.starts_at for each in sessions if each.outcome == "booked" and each.starts_at > known_at), None
-        ),
-        appointments=sessions,
+        median_gap_days=_median_days(seen.gaps) if len(seen.gaps) >= config.min_gaps else None,
+        next_booking_at=booked[upcoming] if upcoming < len(booked) else None,
+        appointments=tuple(seen.appointments),
     )
 
 
-def silence(config: AttendanceConfig, seen: Attendance) -> Silence | None:
+def silence(config: AttendanceConfig, diary: Diary, seen: Attendance) -> Silence | None:
     """The deadlines of an open episode; `None` while nobody has come or stayed away yet.
 
     They lie after every booking: while one is ahead, there is no silence.
     """
-    since = seen.last_attended_at if seen.last_attended_at is not None else _first_missed(seen)
+    missed, booked = diary.times["missed"], diary.times["booked"]
+    since = seen.last_attended_at if seen.last_attended_at is not None else next(iter(missed), None)
     if since is None:
         return None
     amber = _days(config.amber_days, config.amber_median_gaps, seen.median_gap_days)
     red = _days(config.red_days, config.red_median_gaps, seen.median_gap_days)
-    booked = _after_bookings(config, seen)
-    return Silence(max(since + round(amber * DAY), booked), max(since + round(red * DAY), booked), _reason(amber, seen))
+    after = booked[-1] + round(config.booking_grace_days * DAY) if booked else 0
+    return Silence(max(since + round(amber * DAY), after), max(since + round(red * DAY), after), _reason(amber, seen))
 
 
-def _tell(told: dict[str, tuple[tuple[int, int, str], Appointment]], fact: Fact, outcome: Outcome) -> None:
-    """The later word counts; of words at one time, the one that says more."""
-    rank = (fact.occurred_at, _PRECEDENCE[outcome], fact.fact_id)
-    held = told.get(fact.session)
-    if held is None or rank > held[0]:
-        start = fact.occurred_at if fact.starts_at is None else fact.starts_at
-        told[fact.session] = (rank, Appointment(fact.session, start, outcome))
+def _appointment(session: str, facts: tuple[Fact, ...]) -> Appointment | None:
+    """What became of a session: the latest word counts. Somebody who rated was there."""
+    words = [(fact.occurred_at, _PRECEDENCE[outcome], fact.fact_id, fact, outcome) for fact, outcome in _words(facts)]
+    told = None
+    if words:
+        _, _, _, fact, outcome = max(words)
+        told = Appointment(fact.occurred_at if fact.starts_at is None else fact.starts_at, session, outcome)
+    if told is not None and told.outcome == "attended":
+        return told
+    rated = [fact.occurred_at for fact in facts if fact.kind in RATINGS]
+    return Appointment(min(rated), session, "attended") if rated else told
 
 
-def _missed_early(happened: Iterable[Outcome], early_sessions: int) -> bool:
-    """Whether one was missed before the client came for the third time."""
-    came = 0
-    for outcome in happened:
-        if outcome == "missed" and came < early_sessions:
-            return True
-        came += outcome == "attended"
-    return False
+def _words(facts: Iterable[Fact]) -> Iterator[tuple[Fact, Outcome]]:
+    for fact in facts:
+        outcome = _OUTCOMES.get(fact.kind)
+        if outcome is not None:
+            yield fact, outcome
 
 
-def _first_missed(seen: Attendance) -> int | None:
-    return next((each.starts_at for each in seen.appointments if each.outcome == "missed"), None)
+def _gaps_around(times: list[int], at: int) -> list[tuple[int, bool]]:
+    """The gaps that a time among sorted others makes (`True`), and the one that it takes the place of (`False`)."""
+    place = bisect_left(times, at)
+    before, after = times[place - 1 : place] if place else [], times[place : place + 1]
+    made = [(later - earlier, True) for earlier, later in pairwise([*before, at, *after])]
+    return [*made, (after[0] - before[0], False)] if before and after else made
+
+
+def _happened(appointments: Iterable[Appointment]) -> Iterator[Outcome]:
+    return (each.outcome for each in appointments if each.outcome in ("attended", "missed"))
+
+
+def _median_days(gaps: list[int]) -> float:
+    middle = len(gaps) // 2
+    median = gaps[middle] if len(gaps) % 2 else (gaps[middle - 1] + gaps[middle]) / 2
+    return round(median / DAY, 6)
 
 
 def _days(days: float, median_gaps: float, median_gap: float | None) -> float:
     return days if median_gap is None else max(days, median_gaps * median_gap)
-
-
-def _after_bookings(config: AttendanceConfig, seen: Attendance) -> int:
-    booked = [each.starts_at for each in seen.appointments if each.outcome == "booked"]
-    return max(booked) + round(config.booking_grace_days * DAY) if booked else 0
 
 
 def _reason(amber_days: float, seen: Attendance) -> str:

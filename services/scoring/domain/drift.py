@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import sqrt
+from typing import NamedTuple
 
 STATE_VERSION = 1
 _D2 = 1.128
@@ -28,8 +29,7 @@ class Config:
     spread_ratings: float
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(NamedTuple):
     """The baseline (ratings that did not cross the limit) and the statistic since its last reset."""
 
     ratings: int

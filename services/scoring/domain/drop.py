@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 STATE_VERSION = 1
 
@@ -12,8 +13,7 @@ class Config:
     """Nothing to set: how large a fall matters is policy's to say."""
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(NamedTuple):
     previous: float | None
     version: int = STATE_VERSION
 

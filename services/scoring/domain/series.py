@@ -9,7 +9,7 @@ from typing import NamedTuple
 from schemas.instruments import Rater, Scored, UnknownInstrument, index, score
 from services.scoring.domain import drift, drop, level, quality, rolling
 from services.scoring.domain.config import EngineConfig, SeriesConfig, series_config, upwards
-from services.scoring.domain.facts import Fact, Rating
+from services.scoring.domain.course import Observation
 from services.scoring.domain.signals import DETECTORS, OUTCOME_DETECTORS, Seen, Signal, published
 
 STATE_VERSION = 1
@@ -59,8 +59,7 @@ class Reading:
     quality: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(NamedTuple):
     """Where a series stands. `ratings` counts all of them, with and without a total, over all clinicians."""
 
     ratings: int
@@ -69,14 +68,6 @@ class State:
     drop: drop.State
     drift: drift.State
     version: int = STATE_VERSION
-
-
-class Observation(NamedTuple):
-    """One rating, and whose alliance it rates."""
-
-    fact: Fact
-    rating: Rating
-    clinician_id: str | None
 
 
 def start(engine: EngineConfig, instrument_key: str) -> State | UnknownInstrument:

@@ -1,0 +1,170 @@
+"""The facts of an episode that count, kept in the order of care as each new one comes.
+
+What follows from them is kept up, not made anew: a fact costs its place, whatever the length of the history. Whoever
+keeps a course up works on a copy of it; lists and dictionaries are copied at the speed of memory.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import Final, NamedTuple, TypeVar
+
+from services.scoring.domain.attendance import Diary
+from services.scoring.domain.facts import RATINGS, Clock, Fact, Rating
+
+OWNING: Final = ("episode.opened", "episode.transferred")
+CHANGING: Final = (*OWNING, "episode.closed")
+_PLACE: Final = attrgetter("place")
+_AT: Final = attrgetter("at")
+
+
+class Observation(NamedTuple):
+    """One rating that counts, and whose alliance it rates."""
+
+    place: tuple[int, str, str, str]
+    fact: Fact
+    rating: Rating
+    clinician_id: str | None
+
+
+class Naming(NamedTuple):
+    """A clinician named, when, and by which fact."""
+
+    at: int
+    fact_id: str
+    clinician_id: str
+
+
+class Change(NamedTuple):
+    """The episode opened, handed on or closed; at one time, closed last."""
+
+    at: int
+    closed: bool
+    kind: str
+    fact_id: str
+
+
+Named = TypeVar("Named", Naming, Change)
+
+
+@dataclass(slots=True)
+class Course:
+    """What counts: the latest version of each record, and what is read off them."""
+
+    counting: dict[str, Fact] = field(default_factory=dict)
+    observations: list[Observation] = field(default_factory=list)
+    diary: Diary = field(default_factory=Diary.empty)
+    changes: list[Change] = field(default_factory=list)
+    named: list[Naming] = field(default_factory=list)
+    owners: list[Naming] = field(default_factory=list)
+    known_at: int = 0
+    clock: Clock = "wall"
+
+    @classmethod
+    def of(cls, facts: Iterable[Fact]) -> Course:
+        """The course of these facts, in whatever order."""
+        course = cls()
+        for fact in facts:
+            course.take(fact)
+        return course
+
+    def copy(self) -> Course:
+        return Course(
+            self.counting.copy(),
+            self.observations.copy(),
+            self.diary.copy(),
+            self.changes.copy(),
+            self.named.copy(),
+            self.owners.copy(),
+            self.known_at,
+            self.clock,
+        )
+
+    def take(self, fact: Fact) -> int:
+        """Take in a fact that was not held; how many observations at the beginning stand as they stood."""
+        self.known_at = max(self.known_at, fact.recorded_at)
+        if fact.clock == "feed":
+            self.clock = "feed"
+        gone = self.counting.get(fact.record_id)
+        if gone is not None and gone.precedence > fact.precedence:
+            return len(self.observations)
+        self.counting[fact.record_id] = fact
+        self.diary.replace(gone, fact)
+        return self._order(gone, fact)
+
+    def _order(self, gone: Fact | None, come: Fact) -> int:
+        unchanged = self._renamed(gone, come)
+        if gone is not None and gone.kind in RATINGS and gone.rating is not None:
+            unchanged = min(unchanged, self._unrate(gone))
+        if come.kind in RATINGS and come.rating is not None:
+            unchanged = min(unchanged, self._rate(come, come.rating))
+        return unchanged
+
+    def _rate(self, fact: Fact, rating: Rating) -> int:
+        observation = Observation(fact.place, fact, rating, fact.clinician_id or self.owner_at(fact.occurred_at))
+        place = bisect_left(self.observations, observation.place, key=_PLACE)
+        self.observations.insert(place, observation)
+        return place
+
+    def _unrate(self, fact: Fact) -> int:
+        place = bisect_left(self.observations, fact.place, key=_PLACE)
+        del self.observations[place]
+        return place
+
+    def _renamed(self, gone: Fact | None, come: Fact) -> int:
+        """Whoever is named: in the lists, and as the owner of ratings that name nobody."""
+        owners = self.owners.copy()
+        if gone is not None:
+            self._name(gone, added=False)
+        self._name(come, added=True)
+        return len(self.observations) if owners == self.owners else self._reassign()
+
+    def _name(self, fact: Fact, *, added: bool) -> None:
+        if fact.kind in CHANGING:
+            change = Change(fact.occurred_at, fact.kind == "episode.closed", fact.kind, fact.fact_id)
+            _put(self.changes, change, added=added)
+        if fact.clinician_id is not None:
+            naming = Naming(fact.occurred_at, fact.fact_id, fact.clinician_id)
+            _put(self.named, naming, added=added)
+            if fact.kind in OWNING:
+                _put(self.owners, naming, added=added)
+
+    def _reassign(self) -> int:
+        """Whose alliance each rating rates, by today's owners; how many at the beginning are whose they were."""
+        unchanged = len(self.observations)
+        for place in reversed(range(len(self.observations))):
+            seen = self.observations[place]
+            owner = seen.fact.clinician_id or self.owner_at(seen.fact.occurred_at)
+            if owner != seen.clinician_id:
+                self.observations[place] = seen._replace(clinician_id=owner)
+                unchanged = place
+        return unchanged
+
+    def owner_at(self, at: int) -> str | None:
+        """Who had the client at a time."""
+        count = bisect_right(self.owners, at, key=_AT)
+        return self.owners[count - 1].clinician_id if count else None
+
+    @property
+    def owner(self) -> str | None:
+        """Whoever the episode was opened with or handed to last; else whom the latest fact that names anybody names."""
+        naming = self.owners or self.named
+        return naming[-1].clinician_id if naming else None
+
+    @property
+    def opening(self) -> tuple[int | None, int | None]:
+        """When the episode was first opened, and when it was closed unless it was opened or handed on after that."""
+        opened = next((change.at for change in self.changes if change.kind == "episode.opened"), None)
+        closed = self.changes[-1].at if self.changes and self.changes[-1].closed else None
+        return opened, closed
+
+
+def _put(ordered: list[Named], entry: Named, *, added: bool) -> None:
+    """Into a sorted list, or out of it."""
+    if added:
+        insort(ordered, entry)
+    else:
+        del ordered[bisect_left(ordered, entry)]
