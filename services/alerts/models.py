@@ -127,7 +127,7 @@ class TenantClock(Base):
 
 
 class ConsumerOffset(Base):
-    """How far a partition was read, in the transaction of its effects. `digest` tells a recreated topic."""
+    """How far a partition was read, in the transaction of its effects; `digest` and `last_at` tell another log."""
 
     __tablename__ = "consumer_offset"
     __table_args__ = ({"schema": SCHEMA},)
@@ -137,6 +137,7 @@ class ConsumerOffset(Base):
     next_offset: Mapped[int] = mapped_column(BigInteger)
     last_offset: Mapped[int] = mapped_column(BigInteger)
     digest: Mapped[bytes] = mapped_column(LargeBinary)
+    last_at: Mapped[datetime | None]
 
 
 class Outbox(OutboxColumns, Base):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Index, Integer, LargeBinary, String, UniqueConstraint, text
+from sqlalchemy import BigInteger, Identity, Index, Integer, LargeBinary, String, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.platform.db import Base
@@ -66,10 +66,10 @@ class Outbox(OutboxColumns, Base):
 
 
 class Publication(Base):
-    """When a fact was acknowledged by Kafka, for receipts."""
+    """When a fact was last acknowledged by Kafka: for receipts, and for the reconciler to ask what came of it."""
 
     __tablename__ = "publication"
-    __table_args__ = ({"schema": SCHEMA},)
+    __table_args__ = (Index("ix_publication_published_at", "published_at"), {"schema": SCHEMA})
 
     tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
     event_id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -80,9 +80,67 @@ class Outcome(Base):
     """What became of a fact: `scored`, `no-reading` or `dead-lettered`, for receipts."""
 
     __tablename__ = "outcome"
-    __table_args__ = ({"schema": SCHEMA},)
+    __table_args__ = (Index("ix_outcome_at", "at", postgresql_using="brin"), {"schema": SCHEMA})
 
     tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
     event_id: Mapped[UUID] = mapped_column(primary_key=True)
     outcome: Mapped[str] = mapped_column(String(16))
     at: Mapped[datetime]
+
+
+class TailOffset(Base):
+    """How far the receipts' tail read a partition: see `services.platform.positions`."""
+
+    __tablename__ = "tail_offset"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    topic: Mapped[str] = mapped_column(String(200), primary_key=True)
+    partition: Mapped[int] = mapped_column(Integer, primary_key=True)
+    next_offset: Mapped[int] = mapped_column(BigInteger)
+    last_offset: Mapped[int] = mapped_column(BigInteger)
+    digest: Mapped[bytes] = mapped_column(LargeBinary)
+    last_at: Mapped[datetime]
+
+
+class LogCut(Base):
+    """A log of answers lost its end: what was answered `since` has to be asked again. The reconciler takes it away."""
+
+    __tablename__ = "log_cut"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    number: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    topic: Mapped[str] = mapped_column(String(200))
+    partition: Mapped[int] = mapped_column(Integer)
+    since: Mapped[datetime]
+    seen_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Reconciliation(Base):
+    """Up to which time of publication every fact was found answered, or published again."""
+
+    __tablename__ = "reconciliation"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    watermark: Mapped[datetime]
+
+
+class Replay(Base):
+    """A replay and how far it came: `at_*` is the last fact published again, in the order of the replay."""
+
+    __tablename__ = "replay"
+    __table_args__ = (
+        Index("uq_replay_running", "scope", unique=True, postgresql_where=text("finished_at is null")),
+        {"schema": SCHEMA},
+    )
+
+    replay_id: Mapped[UUID] = mapped_column(primary_key=True)
+    scope: Mapped[str] = mapped_column(String(100))
+    at_tenant: Mapped[UUID | None]
+    at_client: Mapped[UUID | None]
+    at_received: Mapped[datetime | None]
+    at_event: Mapped[UUID | None]
+    done: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    total: Mapped[int] = mapped_column(BigInteger)
+    started_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    finished_at: Mapped[datetime | None]

@@ -29,8 +29,7 @@ class Appointment(NamedTuple):
     outcome: Outcome
 
 
-@dataclass(frozen=True, slots=True)
-class Attendance:
+class Attendance(NamedTuple):
     """Counts and gaps; `None` is not yet known. `appointments` are all of them, oldest first."""
 
     attended: int
@@ -44,8 +43,7 @@ class Attendance:
     appointments: tuple[Appointment, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Silence:
+class Silence(NamedTuple):
     """When an absence becomes worth a word, unless a later fact moves the deadline; `reason` is said then."""
 
     amber_at: int
@@ -112,10 +110,18 @@ class Diary:
 
 
 def diary(facts: Iterable[Fact]) -> Diary:
-    """The diary of the facts that count, one of each record."""
-    made = Diary.empty()
+    """The diary of the facts that count, one of each record, made at once."""
+    told: dict[str, tuple[Fact, ...]] = {}
     for fact in facts:
-        made.replace(None, fact)
+        if fact.kind in RATINGS or fact.kind in _OUTCOMES:
+            told[fact.session] = (*told.get(fact.session, ()), fact)
+    made = Diary.empty()
+    made.told = told
+    found = (_appointment(session, each) for session, each in told.items())
+    made.appointments = sorted(each for each in found if each is not None)
+    for appointment in made.appointments:
+        made.times[appointment.outcome].append(appointment.starts_at)
+    made.gaps = sorted(later - earlier for earlier, later in pairwise(made.times["attended"]))
     return made
 
 
@@ -153,22 +159,18 @@ def silence(config: AttendanceConfig, diary: Diary, seen: Attendance) -> Silence
 
 def _appointment(session: str, facts: tuple[Fact, ...]) -> Appointment | None:
     """What became of a session: the latest word counts. Somebody who rated was there."""
-    words = [(fact.occurred_at, _PRECEDENCE[outcome], fact.fact_id, fact, outcome) for fact, outcome in _words(facts)]
-    told = None
-    if words:
-        _, _, _, fact, outcome = max(words)
-        told = Appointment(fact.occurred_at if fact.starts_at is None else fact.starts_at, session, outcome)
-    if told is not None and told.outcome == "attended":
-        return told
-    rated = [fact.occurred_at for fact in facts if fact.kind in RATINGS]
-    return Appointment(min(rated), session, "attended") if rated else told
-
-
-def _words(facts: Iterable[Fact]) -> Iterator[tuple[Fact, Outcome]]:
+    told, rank, rated = None, (0, -1, ""), None
     for fact in facts:
         outcome = _OUTCOMES.get(fact.kind)
-        if outcome is not None:
-            yield fact, outcome
+        if outcome is None:
+            if fact.kind in RATINGS and (rated is None or fact.occurred_at < rated):
+                rated = fact.occurred_at
+        elif (word := (fact.occurred_at, _PRECEDENCE[outcome], fact.fact_id)) > rank or told is None:
+            rank = word
+            told = Appointment(fact.occurred_at if fact.starts_at is None else fact.starts_at, session, outcome)
+    if rated is None or (told is not None and told.outcome == "attended"):
+        return told
+    return Appointment(rated, session, "attended")
 
 
 def _gaps_around(times: list[int], at: int) -> list[tuple[int, bool]]:

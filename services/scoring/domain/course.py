@@ -7,12 +7,12 @@ keeps a course up works on a copy of it; lists and dictionaries are copied at th
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Final, NamedTuple, TypeVar
 
-from services.scoring.domain.attendance import Diary
+from services.scoring.domain.attendance import Diary, diary
 from services.scoring.domain.facts import RATINGS, Clock, Fact, Rating
 
 OWNING: Final = ("episode.opened", "episode.transferred")
@@ -64,11 +64,17 @@ class Course:
     clock: Clock = "wall"
 
     @classmethod
-    def of(cls, facts: Iterable[Fact]) -> Course:
-        """The course of these facts, in whatever order."""
-        course = cls()
-        for fact in facts:
-            course.take(fact)
+    def of(cls, facts: Collection[Fact]) -> Course:
+        """The course of these facts, in whatever order, made at once."""
+        course = cls(counting=_current(facts))
+        counting = course.counting.values()
+        course.diary = diary(counting)
+        course.changes = sorted(_change(fact) for fact in counting if fact.kind in CHANGING)
+        course.named = sorted(_naming(fact) for fact in counting if fact.clinician_id is not None)
+        course.owners = sorted(_naming(fact) for fact in counting if fact.clinician_id and fact.kind in OWNING)
+        course.observations = sorted(course.observed(fact) for fact in counting if fact.kind in RATINGS and fact.rating)
+        course.known_at = max((fact.recorded_at for fact in facts), default=0)
+        course.clock = "feed" if any(fact.clock == "feed" for fact in facts) else "wall"
         return course
 
     def copy(self) -> Course:
@@ -100,11 +106,16 @@ class Course:
         if gone is not None and gone.kind in RATINGS and gone.rating is not None:
             unchanged = min(unchanged, self._unrate(gone))
         if come.kind in RATINGS and come.rating is not None:
-            unchanged = min(unchanged, self._rate(come, come.rating))
+            unchanged = min(unchanged, self._rate(come))
         return unchanged
 
-    def _rate(self, fact: Fact, rating: Rating) -> int:
-        observation = Observation(fact.place, fact, rating, fact.clinician_id or self.owner_at(fact.occurred_at))
+    def observed(self, fact: Fact) -> Observation:
+        """A rating, and whose alliance it rates."""
+        assert fact.rating is not None
+        return Observation(fact.place, fact, fact.rating, fact.clinician_id or self.owner_at(fact.occurred_at))
+
+    def _rate(self, fact: Fact) -> int:
+        observation = self.observed(fact)
         place = bisect_left(self.observations, observation.place, key=_PLACE)
         self.observations.insert(place, observation)
         return place
@@ -124,13 +135,11 @@ class Course:
 
     def _name(self, fact: Fact, *, added: bool) -> None:
         if fact.kind in CHANGING:
-            change = Change(fact.occurred_at, fact.kind == "episode.closed", fact.kind, fact.fact_id)
-            _put(self.changes, change, added=added)
+            _put(self.changes, _change(fact), added=added)
         if fact.clinician_id is not None:
-            naming = Naming(fact.occurred_at, fact.fact_id, fact.clinician_id)
-            _put(self.named, naming, added=added)
+            _put(self.named, _naming(fact), added=added)
             if fact.kind in OWNING:
-                _put(self.owners, naming, added=added)
+                _put(self.owners, _naming(fact), added=added)
 
     def _reassign(self) -> int:
         """Whose alliance each rating rates, by today's owners; how many at the beginning are whose they were."""
@@ -160,6 +169,25 @@ class Course:
         opened = next((change.at for change in self.changes if change.kind == "episode.opened"), None)
         closed = self.changes[-1].at if self.changes and self.changes[-1].closed else None
         return opened, closed
+
+
+def _current(facts: Iterable[Fact]) -> dict[str, Fact]:
+    """What counts now, by record: the highest version of each, retractions included."""
+    latest: dict[str, Fact] = {}
+    for fact in facts:
+        held = latest.get(fact.record_id)
+        if held is None or fact.precedence > held.precedence:
+            latest[fact.record_id] = fact
+    return latest
+
+
+def _change(fact: Fact) -> Change:
+    return Change(fact.occurred_at, fact.kind == "episode.closed", fact.kind, fact.fact_id)
+
+
+def _naming(fact: Fact) -> Naming:
+    assert fact.clinician_id is not None
+    return Naming(fact.occurred_at, fact.fact_id, fact.clinician_id)
 
 
 def _put(ordered: list[Named], entry: Named, *, added: bool) -> None:

@@ -41,8 +41,7 @@ class State(NamedTuple):
     version: int = STATE_VERSION
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """How far the statistic lies below the client's own usual, in its SDs; `None` for the first rating."""
 
     below_sds: float | None

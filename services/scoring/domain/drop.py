@@ -18,8 +18,7 @@ class State(NamedTuple):
     version: int = STATE_VERSION
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """Points fallen since the previous rating, negative when risen; `None` for the first."""
 
     fall: float | None

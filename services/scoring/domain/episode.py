@@ -42,8 +42,7 @@ class EpisodeState:
     version: int = STATE_VERSION
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(NamedTuple):
     """What is known of the episode as a whole. `known_at` is the latest `recorded_at` among its facts."""
 
     owner_id: str | None
@@ -57,8 +56,7 @@ class Snapshot:
     clock: Clock
 
 
-@dataclass(frozen=True, slots=True)
-class EpisodeResult:
+class EpisodeResult(NamedTuple):
     """What to say now: the snapshot, every reading that is new or changed, and the ratings that no longer count."""
 
     snapshot: Snapshot

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from operator import ge, gt, le, lt
+from typing import NamedTuple
 
 from schemas.instruments import Cutoff, Instrument
 
@@ -21,8 +22,7 @@ class Config:
     fall: float
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """What there is to ask about; `None` where the instrument has no such line."""
 
     cutoff: Cutoff | None

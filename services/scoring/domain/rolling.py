@@ -20,6 +20,7 @@ Floats = NDArray[np.float64]
 
 STATE_VERSION: Final = 1
 _INTERVAL: Final = (0.1, 0.9)
+_COARSE: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +58,7 @@ class State(NamedTuple):
         return self.inside + self.at_ceiling + self.at_floor
 
 
-@dataclass(frozen=True, slots=True)
-class Expected:
+class Expected(NamedTuple):
     """What this client's next rating was expected to be, before it was seen."""
 
     mean: float
@@ -68,8 +68,7 @@ class Expected:
     """Points below the mean expected; negative when above."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """The level after this rating with its 80 % interval, and what had been expected (`None` for the first)."""
 
     level: float
@@ -89,7 +88,11 @@ class _Grid:
     """What a rating can be: `low`, `low + step`, ... `high`."""
     at_or_below: Floats
     """Row `i`: how likely a rating is at or below `values[i]`, for each theta."""
+    coarse: Floats
+    """Every so many rows of `at_or_below`."""
     probabilities: Floats
+    ends: Floats
+    """The least and the greatest of the probabilities."""
 
 
 def start(config: Config) -> State:  # noqa: ARG001 - every module of the domain starts alike
@@ -108,11 +111,12 @@ def step(config: Config, state: State, score: float) -> tuple[State, Reading]:
     (38.09, 8.09, False)
     """
     grid = _grid(config)
-    expected = _expect(grid, config, state, score) if state.learned else None
+    learned = _learn(config, state, score)
+    before, after = _weights(grid, config, (state, learned))
+    expected = _expect(grid, config, before, score) if state.learned else None
     learn = expected is None or not _gated(config, expected)
-    after = _learn(config, state, score) if learn else state
-    level, low, high = _level(grid, config, after)
-    return after, Reading(level, low, high, expected, learn)
+    level, low, high = _level(grid, config, after if learn else before)
+    return learned if learn else state, Reading(level, low, high, expected, learn)
 
 
 def _gated(config: Config, expected: Expected) -> bool:
@@ -128,28 +132,33 @@ def _learn(config: Config, state: State, score: float) -> State:
     return State(state.inside + 1, state.inside_sum + score, state.at_ceiling, state.at_floor)
 
 
-def _expect(grid: _Grid, config: Config, state: State, score: float) -> Expected:
-    weights = _weights(grid, config, state)
+def _expect(grid: _Grid, config: Config, weights: Floats, score: float) -> Expected:
     mean = float(weights @ grid.within_scale)
-    chances = grid.at_or_below @ weights
-    places = chances.searchsorted(grid.probabilities).tolist()
-    quantiles = tuple([grid.values[min(place, len(grid.values) - 1)] for place in places])
-    return Expected(mean, quantiles, _tail(config, grid, weights, chances, score), mean - score)
+    return Expected(mean, _quantiles(grid, weights), _tail(config, grid, weights, score), mean - score)
 
 
-def _tail(config: Config, grid: _Grid, weights: Floats, chances: Floats, score: float) -> float:
+def _quantiles(grid: _Grid, weights: Floats) -> tuple[float, ...]:
+    """The first rating whose chance is reached, looked for coarsely first: the whole table does not fit a cache."""
+    places = (grid.coarse @ weights).searchsorted(grid.ends)
+    first = max(0, int(places[0]) - 1) * _COARSE
+    chances = grid.at_or_below[first : int(places[1]) * _COARSE + 1] @ weights
+    last = len(grid.values) - 1
+    return tuple([grid.values[min(first + at, last)] for at in chances.searchsorted(grid.probabilities).tolist()])
+
+
+def _tail(config: Config, grid: _Grid, weights: Floats, score: float) -> float:
     """How likely a rating this low or lower was. Prorated totals lie between steps and are computed for themselves."""
     steps = (score - config.low) / config.step
     row = round(steps)
     if abs(steps - row) > 1e-6:
         return float(weights @ _normal(score + config.step / 2, grid.theta, config.sw))
-    return float(chances[row])
+    return float(grid.at_or_below[row] @ weights)
 
 
-def _level(grid: _Grid, config: Config, state: State) -> tuple[float, float, float]:
+def _level(grid: _Grid, config: Config, weights: Floats) -> tuple[float, float, float]:
     """Mean and 80 % interval of the level, within the scale: a client may sit above what the scale can show."""
-    weights = _weights(grid, config, state)
-    middle = np.cumsum(weights) - weights / 2
+    middle = weights.cumsum()
+    middle -= weights / 2
     low, high = np.interp(_INTERVAL, middle, grid.theta).tolist()
     mean = float(weights @ grid.theta)
     return _within(config, mean), _within(config, low), _within(config, high)
@@ -159,14 +168,17 @@ def _within(config: Config, value: float) -> float:
     return min(max(value, config.low), config.high)
 
 
-def _weights(grid: _Grid, config: Config, state: State) -> Floats:
-    """The posterior over the grid: prior, Gaussian part, the two ends of the scale, each as often as seen."""
-    above_prior = state.inside_sum - state.inside * config.mu0
-    logs = np.array((1.0, above_prior, -state.inside, state.at_ceiling, state.at_floor)) @ grid.log_parts
-    logs -= logs.max()
-    weights: Floats = np.exp(logs, out=logs)
-    weights /= weights.sum()
-    return weights
+def _weights(grid: _Grid, config: Config, states: tuple[State, ...]) -> Floats:
+    """A posterior over the grid for each state: prior, Gaussian part, each end of the scale as often as seen."""
+    rows = [
+        (1.0, each.inside_sum - each.inside * config.mu0, -each.inside, each.at_ceiling, each.at_floor)
+        for each in states
+    ]
+    logs: Floats = np.array(rows) @ grid.log_parts
+    logs -= logs.max(axis=1, keepdims=True)
+    np.exp(logs, out=logs)
+    logs /= logs.sum(axis=1, keepdims=True)
+    return logs
 
 
 @lru_cache(maxsize=64)
@@ -179,6 +191,7 @@ def _grid(config: Config) -> _Grid:
     count = round((config.high - config.low) / config.step) + 1
     values = tuple(round(config.low + place * config.step, 6) for place in range(count))
     rows = [_normal(value + half, theta, config.sw) for value in values[:-1]]
+    at_or_below = np.vstack([*rows, np.ones_like(theta)])
     return _Grid(
         theta=theta,
         within_scale=np.clip(theta, config.low, config.high),
@@ -192,8 +205,10 @@ def _grid(config: Config) -> _Grid:
             ]
         ),
         values=values,
-        at_or_below=np.vstack([*rows, np.ones_like(theta)]),
+        at_or_below=at_or_below,
+        coarse=at_or_below[::_COARSE].copy(),
         probabilities=np.array(config.probabilities),
+        ends=np.array((min(config.probabilities), max(config.probabilities))),
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from services.scoring.domain import drift, drop, level, rolling
 
@@ -29,8 +29,7 @@ class Signal:
     details: Mapping[str, float | None] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """What the parts of a series made of one rating."""
 
     rolling: rolling.Reading
