@@ -158,7 +158,11 @@ class Lanes:
 
     # ------------------------------------------------------------------ what probes ask
 
+    def open(self) -> list[tuple[int, Lane]]:
+        """The lanes of the partitions that are this worker's."""
+        return [(partition, lane) for partition, lane in self.lanes.items() if not lane.closing]
+
     def stalled(self, seconds: float) -> list[int]:
         """Partitions whose records wait while nothing has been settled for this long."""
         now = monotonic()
-        return [partition for partition, lane in self.lanes.items() if not lane.closing and lane.waited(now) > seconds]
+        return [partition for partition, lane in self.open() if lane.waited(now) > seconds]

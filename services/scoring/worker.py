@@ -69,14 +69,17 @@ class Watch:
         metrics = self._app.metrics
         metrics.episodes.set(len(self._app.episodes.data))
         self._time_recovery()
-        for partition, lane in self._app.lanes.lanes.items():
+        metrics.lag_records.clear()  # partitions that went to another worker are told by that one
+        metrics.lag_seconds.clear()
+        for partition, lane in self._app.lanes.open():
             metrics.lag_records.labels(partition).set(self._behind(lane))
             metrics.lag_seconds.labels(partition).set(lane.waited(monotonic()))
 
     def _behind(self, lane: Lane) -> int:
-        if lane.settled is None:
+        source = TP(self._source, lane.partition)
+        if lane.settled is None or source not in self._app.consumer.assignment():
             return len(lane.backlog)
-        return max(0, (self._app.consumer.highwater(TP(self._source, lane.partition)) or 0) - lane.settled)
+        return max(0, (self._app.consumer.highwater(source) or 0) - lane.settled)
 
     def _recovering_for(self) -> float:
         return 0.0 if self._recovering_since is None else monotonic() - self._recovering_since
