@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -14,6 +15,8 @@ from services.platform.errors import AttuneError
 
 Main = Callable[[asyncio.Event], Awaitable[None]]
 EXIT_FAILED = 2
+GARBAGE_EVERY = 50_000
+"""Allocations between two looks for cycles: what we make is trees, and looking at them doubled a long history's cost."""
 
 
 async def _with_signals(main: Main) -> None:
@@ -29,6 +32,9 @@ def run(main: Main) -> None:
 
     An expected failure (`AttuneError`, bad settings) ends the process with one line and exit code 2.
     """
+    gc.collect()
+    gc.freeze()  # modules live as long as the process: not to be looked at again
+    gc.set_threshold(GARBAGE_EVERY)
     try:
         uvloop.run(_with_signals(main))
     except AttuneError as error:
