@@ -16,7 +16,7 @@ from services.platform.errors import AttuneError
 Main = Callable[[asyncio.Event], Awaitable[None]]
 EXIT_FAILED = 2
 GARBAGE_EVERY = 50_000
-"""Allocations between two looks for cycles: what we make is trees, and looking at them doubled a long history's cost."""
+"""Allocations between two looks for cycles. What we make is trees: looking at them doubled a long history's cost."""
 
 
 async def _with_signals(main: Main) -> None:

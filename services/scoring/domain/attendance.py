@@ -18,6 +18,7 @@ _OUTCOMES: Final[dict[Kind, Outcome]] = {
     "session.missed": "missed",
     "session.attended": "attended",
 }
+_TELLING: Final = frozenset((*_OUTCOMES, *RATINGS))
 _PRECEDENCE: Final[dict[Outcome, int]] = {"booked": 0, "cancelled": 1, "missed": 2, "attended": 3}
 
 
@@ -74,7 +75,7 @@ class Diary:
     def replace(self, gone: Fact | None, come: Fact) -> None:
         """A record's latest version takes the place of the one before."""
         for fact in (gone, come):
-            if fact is not None and (fact.kind in RATINGS or fact.kind in _OUTCOMES):
+            if fact is not None and fact.kind in _TELLING:
                 self._tell(fact.session, gone, come)
 
     def _tell(self, session: str, gone: Fact | None, come: Fact) -> None:
@@ -113,12 +114,13 @@ def diary(facts: Iterable[Fact]) -> Diary:
     """The diary of the facts that count, one of each record, made at once."""
     told: dict[str, tuple[Fact, ...]] = {}
     for fact in facts:
-        if fact.kind in RATINGS or fact.kind in _OUTCOMES:
-            told[fact.session] = (*told.get(fact.session, ()), fact)
+        if fact.kind in _TELLING:
+            session = fact.session_id or fact.record_id
+            told[session] = (*told[session], fact) if session in told else (fact,)
     made = Diary.empty()
     made.told = told
     found = (_appointment(session, each) for session, each in told.items())
-    made.appointments = sorted(each for each in found if each is not None)
+    made.appointments = sorted([each for each in found if each is not None])
     for appointment in made.appointments:
         made.times[appointment.outcome].append(appointment.starts_at)
     made.gaps = sorted(later - earlier for earlier, later in pairwise(made.times["attended"]))
@@ -159,15 +161,16 @@ def silence(config: AttendanceConfig, diary: Diary, seen: Attendance) -> Silence
 
 def _appointment(session: str, facts: tuple[Fact, ...]) -> Appointment | None:
     """What became of a session: the latest word counts. Somebody who rated was there."""
-    told, rank, rated = None, (0, -1, ""), None
+    told, word, rated = None, None, None
     for fact in facts:
         outcome = _OUTCOMES.get(fact.kind)
         if outcome is None:
             if fact.kind in RATINGS and (rated is None or fact.occurred_at < rated):
                 rated = fact.occurred_at
-        elif (word := (fact.occurred_at, _PRECEDENCE[outcome], fact.fact_id)) > rank or told is None:
-            rank = word
-            told = Appointment(fact.occurred_at if fact.starts_at is None else fact.starts_at, session, outcome)
+            continue
+        this = (fact.occurred_at, _PRECEDENCE[outcome], fact.fact_id)
+        if word is None or this > word:
+            word, told = this, Appointment(_starts(fact), session, outcome)
     if rated is None or (told is not None and told.outcome == "attended"):
         return told
     return Appointment(rated, session, "attended")
@@ -199,3 +202,7 @@ def _reason(amber_days: float, seen: Attendance) -> str:
     usual = "" if seen.median_gap_days is None else f"; this client's usual gap is {seen.median_gap_days:.0f} days"
     came = "no session attended" if seen.last_attended_at is not None else "no session attended since one was missed"
     return f"{came} for {amber_days:.0f} days and none booked{usual}"
+
+
+def _starts(fact: Fact) -> int:
+    return fact.occurred_at if fact.starts_at is None else fact.starts_at

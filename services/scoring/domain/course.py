@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Final, NamedTuple, TypeVar
 
 from services.scoring.domain.attendance import Diary, diary
@@ -18,7 +18,7 @@ from services.scoring.domain.facts import RATINGS, Clock, Fact, Rating
 OWNING: Final = ("episode.opened", "episode.transferred")
 CHANGING: Final = (*OWNING, "episode.closed")
 _PLACE: Final = attrgetter("place")
-_AT: Final = attrgetter("at")
+_AT: Final = itemgetter(0)
 
 
 class Observation(NamedTuple):
@@ -30,12 +30,8 @@ class Observation(NamedTuple):
     clinician_id: str | None
 
 
-class Naming(NamedTuple):
-    """A clinician named, when, and by which fact."""
-
-    at: int
-    fact_id: str
-    clinician_id: str
+Naming = tuple[int, str, str]
+"""When a clinician was named, by which fact, and who."""
 
 
 class Change(NamedTuple):
@@ -47,7 +43,7 @@ class Change(NamedTuple):
     fact_id: str
 
 
-Named = TypeVar("Named", Naming, Change)
+Named = TypeVar("Named", Naming, "Change")
 
 
 @dataclass(slots=True)
@@ -69,12 +65,12 @@ class Course:
         course = cls(counting=_current(facts))
         counting = course.counting.values()
         course.diary = diary(counting)
-        course.changes = sorted(_change(fact) for fact in counting if fact.kind in CHANGING)
-        course.named = sorted(_naming(fact) for fact in counting if fact.clinician_id is not None)
-        course.owners = sorted(_naming(fact) for fact in counting if fact.clinician_id and fact.kind in OWNING)
-        course.observations = sorted(course.observed(fact) for fact in counting if fact.kind in RATINGS and fact.rating)
-        course.known_at = max((fact.recorded_at for fact in facts), default=0)
-        course.clock = "feed" if any(fact.clock == "feed" for fact in facts) else "wall"
+        course.changes = sorted([_change(fact) for fact in counting if fact.kind in CHANGING])
+        course.named = sorted([_naming(fact) for fact in counting if fact.clinician_id])
+        course.owners = sorted([_naming(fact) for fact in counting if fact.kind in OWNING and fact.clinician_id])
+        course.observations = sorted([course.observed(fact) for fact in counting if fact.rating])
+        course.known_at = max([fact.recorded_at for fact in facts], default=0)
+        course.clock = "feed" if "feed" in [fact.clock for fact in facts] else "wall"
         return course
 
     def copy(self) -> Course:
@@ -154,14 +150,16 @@ class Course:
 
     def owner_at(self, at: int) -> str | None:
         """Who had the client at a time."""
+        if not self.owners:
+            return None
         count = bisect_right(self.owners, at, key=_AT)
-        return self.owners[count - 1].clinician_id if count else None
+        return self.owners[count - 1][2] if count else None
 
     @property
     def owner(self) -> str | None:
         """Whoever the episode was opened with or handed to last; else whom the latest fact that names anybody names."""
         naming = self.owners or self.named
-        return naming[-1].clinician_id if naming else None
+        return naming[-1][2] if naming else None
 
     @property
     def opening(self) -> tuple[int | None, int | None]:
@@ -176,7 +174,7 @@ def _current(facts: Iterable[Fact]) -> dict[str, Fact]:
     latest: dict[str, Fact] = {}
     for fact in facts:
         held = latest.get(fact.record_id)
-        if held is None or fact.precedence > held.precedence:
+        if held is None or (fact.version, fact.fact_id) > (held.version, held.fact_id):
             latest[fact.record_id] = fact
     return latest
 
@@ -187,7 +185,7 @@ def _change(fact: Fact) -> Change:
 
 def _naming(fact: Fact) -> Naming:
     assert fact.clinician_id is not None
-    return Naming(fact.occurred_at, fact.fact_id, fact.clinician_id)
+    return fact.occurred_at, fact.fact_id, fact.clinician_id
 
 
 def _put(ordered: list[Named], entry: Named, *, added: bool) -> None:
