@@ -137,6 +137,13 @@ class ClientErased(Fact):
     type: Literal["client.erased"] = "client.erased"
 
 
+class FactDropped(Fact):
+    """Somebody decided that another fact of this episode, a dead letter, is not to count: whenever it arrives."""
+
+    type: Literal["fact.dropped"] = "fact.dropped"
+    dropped_fact_id: UUID
+
+
 AnyFact = Annotated[
     RatingSubmitted
     | RatingAmended
@@ -150,7 +157,8 @@ AnyFact = Annotated[
     | EpisodeTransferred
     | ClientMergedAway
     | ClientUnmerged
-    | ClientErased,
+    | ClientErased
+    | FactDropped,
     Field(discriminator="type"),
 ]
 

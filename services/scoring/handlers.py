@@ -42,7 +42,7 @@ def on_facts(config: EngineConfig, held: Held | None, facts: Sequence[Fact]) -> 
     after, result = episode.step(config, before.episode, facts)
     if result is None:
         raise ValueError("on_facts needs at least one fact")
-    dead = before.dead - {fact.fact_id for fact in facts}
+    dead = before.dead - {fact.fact_id for fact in facts} - after.course.dropped
     readings = result.readings + _again(config, after, repeated, result.readings)
     return Held(after, dead), Conclusions(
         snapshot=result.snapshot,
@@ -58,7 +58,7 @@ def on_facts(config: EngineConfig, held: Held | None, facts: Sequence[Fact]) -> 
 def on_dead(config: EngineConfig, held: Held | None, fact_id: str) -> Held:
     """Remember that a fact of this episode could not be taken in, until it is."""
     before = held or Held(episode.start(config))
-    return Held(before.episode, before.dead | {fact_id})
+    return before if fact_id in before.episode.course.dropped else Held(before.episode, before.dead | {fact_id})
 
 
 def _again(
@@ -66,7 +66,7 @@ def _again(
 ) -> tuple[Reading, ...]:
     """The readings of repeated facts: made anew from all facts, which gives the same numbers."""
     wanted = set(repeated) - {reading.fact_id for reading in said}
-    if not any(state.facts[each].rating for each in wanted):
+    if not any(each in state.facts and state.facts[each].rating for each in wanted):
         return ()
     whole = episode.read_episode(config, list(state.facts.values()))
     return tuple(reading for reading in whole.readings if reading.fact_id in wanted) if whole else ()

@@ -48,6 +48,7 @@ class WireFact(msgspec.Struct, frozen=True, gc=False):
     total: float | None = None
     seconds_to_complete: NotNegative | None = None
     starts_at: Time | None = None
+    dropped_fact_id: Uuid | None = None
 
     @property
     def client_key(self) -> bytes:
@@ -85,7 +86,7 @@ def _certain(fact: WireFact) -> bool:
         return fact.instrument is not None and fact.rater is not None
     if fact.type in SESSIONS - {"session.cancelled"}:
         return fact.session_id is not None and fact.starts_at is not None
-    return fact.type in PLAIN
+    return fact.type in PLAIN or (fact.type == "fact.dropped" and fact.dropped_fact_id is not None)
 
 
 def _by_contract(value: bytes | None) -> WireFact:
@@ -111,6 +112,7 @@ def to_domain(fact: WireFact) -> Fact:
         clock=fact.clock,
         rating=rating,
         starts_at=None if fact.starts_at is None else micros(fact.starts_at),
+        drops=fact.dropped_fact_id,
     )
 
 

@@ -146,3 +146,17 @@ def test_published_numbers_stay_within_the_scale(history: list[Fact]) -> None:
         if reading.expected:
             ordered = [reading.expected.quantiles[key] for key in sorted(reading.expected.quantiles, key=float)]
             assert ordered == sorted(ordered)
+
+
+@settings(max_examples=100, deadline=None)
+@given(history=HISTORIES, data=st.data())
+def test_a_dropped_fact_never_counts(history: list[Fact], data: st.DataObject) -> None:
+    """Whether it comes before the drop, after it, again or never: the readings are those without it."""
+    gone = data.draw(st.sampled_from(history))
+    drop = Fact("drop", "drop", 1, "fact.dropped", gone.occurred_at, gone.recorded_at, drops=gone.fact_id)
+    kept = [fact for fact in history if fact is not gone]
+    shuffled = data.draw(st.permutations([*history, drop, gone]))
+    said, snapshot = latest(in_turn([[fact] for fact in shuffled]))
+    expected, summary = latest([episode.read_episode(DEFAULT, [*kept, drop])])
+    assert said == expected
+    assert snapshot == summary

@@ -56,6 +56,7 @@ class Course:
     changes: list[Change] = field(default_factory=list)
     named: list[Naming] = field(default_factory=list)
     owners: list[Naming] = field(default_factory=list)
+    dropped: frozenset[str] = frozenset()
     known_at: int = 0
     clock: Clock = "wall"
 
@@ -69,6 +70,7 @@ class Course:
         course.named = sorted([_naming(fact) for fact in counting if fact.clinician_id])
         course.owners = sorted([_naming(fact) for fact in counting if fact.kind in OWNING and fact.clinician_id])
         course.observations = sorted([course.observed(fact) for fact in counting if fact.rating])
+        course.dropped = frozenset([fact.drops for fact in counting if fact.drops])
         course.known_at = max([fact.recorded_at for fact in facts], default=0)
         course.clock = "feed" if "feed" in [fact.clock for fact in facts] else "wall"
         return course
@@ -81,6 +83,7 @@ class Course:
             self.changes.copy(),
             self.named.copy(),
             self.owners.copy(),
+            self.dropped,
             self.known_at,
             self.clock,
         )
@@ -94,6 +97,8 @@ class Course:
         if gone is not None and gone.precedence > fact.precedence:
             return len(self.observations)
         self.counting[fact.record_id] = fact
+        if fact.drops:
+            self.dropped |= {fact.drops}
         self.diary.replace(gone, fact)
         return self._order(gone, fact)
 

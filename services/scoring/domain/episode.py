@@ -57,7 +57,10 @@ class Snapshot(NamedTuple):
 
 
 class EpisodeResult(NamedTuple):
-    """What to say now: the snapshot, every reading that is new or changed, and the ratings that no longer count."""
+    """What to say now: the snapshot, every reading that is new or changed, and the ratings that no longer count.
+
+    `facts_held` counts dropped ones too: it says how much is known, and never falls.
+    """
 
     snapshot: Snapshot
     readings: tuple[Reading, ...]
@@ -74,7 +77,9 @@ def step(engine: EngineConfig, state: EpisodeState, facts: Sequence[Fact]) -> tu
 
     The readings and withdrawals of all steps, the later ones winning, are those of `read_episode` on the same facts.
     """
-    new = {fact.fact_id: fact for fact in facts if fact.fact_id not in state.facts}
+    state, removed = _without_dropped(state, facts)
+    dropped = state.course.dropped.union([fact.drops for fact in facts if fact.drops])
+    new = {fact.fact_id: fact for fact in facts if fact.fact_id not in state.facts and fact.fact_id not in dropped}
     held = {**state.facts, **new}
     if not held:
         return state, None
@@ -85,8 +90,8 @@ def step(engine: EngineConfig, state: EpisodeState, facts: Sequence[Fact]) -> tu
     told = _readings_of(engine, state, before, shared)
     after = EpisodeState(held, before[:shared] + steps, course, ENGINE_VERSION, engine.fitted_version)
     changed = tuple([each for each in readings if told.get(each.rating_id) != each])
-    gone = _withdrawn(facts, course, told)
-    return after, EpisodeResult(_snapshot(engine, course), changed, gone, len(held))
+    gone = _withdrawn([*facts, *removed], course, told)
+    return after, EpisodeResult(_snapshot(engine, course), changed, gone, len(held) + len(course.dropped))
 
 
 def restored(facts: Mapping[str, Fact], steps: tuple[Step, ...], made_by: tuple[int, int, int]) -> EpisodeState:
@@ -100,6 +105,16 @@ def read_episode(engine: EngineConfig, facts: Sequence[Fact]) -> EpisodeResult |
 
 
 # ------------------------------------------------------------------------------------------------ ratings
+
+
+def _without_dropped(state: EpisodeState, facts: Sequence[Fact]) -> tuple[EpisodeState, list[Fact]]:
+    """The state as if facts that are dropped now had never been taken in, and those facts. Rare, so made anew."""
+    removed = [state.facts[fact.drops] for fact in facts if fact.drops and fact.drops in state.facts]
+    if not removed:
+        return state, []
+    gone = {fact.fact_id for fact in removed}
+    kept = {fact_id: fact for fact_id, fact in state.facts.items() if fact_id not in gone}
+    return restored(kept, (), (0, 0, 0)), removed
 
 
 def _taken(state: EpisodeState, new: Iterable[Fact]) -> tuple[Course, int]:
@@ -153,9 +168,13 @@ def _readings_of(engine: EngineConfig, state: EpisodeState, steps: tuple[Step, .
 def _withdrawn(facts: Sequence[Fact], course: Course, told: Mapping[str, Reading]) -> tuple[str, ...]:
     """Ratings that were told or are retracted by these facts, and do not count now."""
     counting = course.counting
-    touched = {fact.record_id for fact in facts if counting[fact.record_id].kind == "rating.retracted"}
-    gone = {record for record in told if counting[record].kind not in RATINGS}
-    return tuple(sorted(touched | gone))
+    retracted = {each.record_id for each in facts if _kind(counting, each.record_id) == "rating.retracted"}
+    rated = {each.record_id for each in facts if each.kind in RATINGS} | told.keys()
+    return tuple(sorted(retracted | {record for record in rated if _kind(counting, record) not in RATINGS}))
+
+
+def _kind(counting: Mapping[str, Fact], record: str) -> str | None:
+    return counting[record].kind if record in counting else None
 
 
 # ----------------------------------------------------------------------------------------------- snapshot

@@ -18,6 +18,7 @@ Kind = Literal[
     "episode.opened",
     "episode.closed",
     "episode.transferred",
+    "fact.dropped",
 ]
 Clock = Literal["wall", "feed"]
 
@@ -39,6 +40,8 @@ class Rating(NamedTuple):
 class Fact(NamedTuple):
     """One version of one record of the clinic. `rating` is there for ratings, `starts_at` for sessions.
 
+    `drops` names another fact that is not to count, whether it came before or comes later.
+
     A tuple: an episode's facts are read and written with each of them, and as rows that is a third of the time and
     of the room.
     """
@@ -55,6 +58,7 @@ class Fact(NamedTuple):
     clock: Clock = "wall"
     rating: Rating | None = None
     starts_at: int | None = None
+    drops: str | None = None
 
     @property
     def precedence(self) -> tuple[int, str]:
