@@ -24,7 +24,7 @@ create table ingest.tail_offset (
   next_offset bigint not null,
   last_offset bigint not null,
   digest bytea not null,
-  last_at timestamptz not null,
+  last_at timestamptz,
   primary key (topic, partition));
 create table ingest.log_cut (
   number bigint generated always as identity primary key,

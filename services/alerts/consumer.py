@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
@@ -22,16 +22,21 @@ from schemas.codec import decode
 from schemas.errors import ContractError
 from schemas.topics import ALLIANCE_SCORES, DEAD_LETTERS, RISK_ITEMS, Topic
 from services.alerts.adapters.batch import Batch, Taker
-from services.alerts.adapters.offsets import Overtaken, Progress, digest, stored_offsets
+from services.alerts.adapters.offsets import LogReplaced, Overtaken, Progress, Rewound, stored_offsets
 from services.alerts.metrics import AlertsMetrics
 from services.alerts.settings import AlertsSettings
 from services.platform import kafka, logs
 from services.platform.db import is_transient, transaction
 from services.platform.dead_letters import DeadLetterLimit, Origin, RawRecord, dead_letter
+from services.platform.positions import Found, stored_after
 
 GROUP = "alerts"
 POLL_MS = 200
+METADATA_MS = 5_000
+"""How soon a topic that was recreated is found again."""
 RETRY_SECONDS = 1.0
+REPLAY_SECONDS = 3.0
+"""How often a consumer of a recreated log looks whether a replay has been started."""
 
 
 @dataclass(slots=True)
@@ -54,13 +59,20 @@ class Consumer:
         self._topics = {self.settings.topic(topic.name): topic for topic in (ALLIANCE_SCORES, RISK_ITEMS)}
 
     async def run(self) -> None:
-        """For ever; what passes is waited out, what does not (a replaced log, a flood of bad records) is raised."""
+        """For ever; what passes is waited out, what does not (a flood of bad records) is raised.
+
+        Nothing is read of a recreated log until somebody replays; the API and the pages go on meanwhile.
+        """
         while True:
             try:
                 await self._follow()
+            except LogReplaced as error:
+                self.metrics.awaits_replay.set(1)
+                logs.get("alerts.consumer").error(str(error), hint=error.hint)
+                await asyncio.sleep(REPLAY_SECONDS)
             except Exception as error:
                 self.caught_up = False
-                if not (isinstance(error, KafkaError | Overtaken) or is_transient(error)):
+                if not (isinstance(error, KafkaError | Overtaken | Rewound) or is_transient(error)):
                     self.failure = error
                     raise
                 self.metrics.retries.inc()
@@ -70,7 +82,7 @@ class Consumer:
     async def _follow(self) -> None:
         self.pause()
         producer = kafka.producer(self.settings)
-        consumer = kafka.consumer(self.settings, group=GROUP)
+        consumer = kafka.consumer(self.settings, group=GROUP, metadata_max_age_ms=METADATA_MS)
         consumer.subscribe(topics=list(self._topics), listener=_Resuming(self, consumer))
         try:
             await producer.start()
@@ -94,11 +106,24 @@ class Consumer:
         await looker.start()
         try:
             async with transaction(self.engine) as connection:
-                self._next = await stored_offsets(connection, looker, places)
+                found = await stored_offsets(connection, looker, places)
         finally:
             await looker.stop()
+        self._next = {place: each.next_offset for place, each in found.items()}
+        self._say(found)
         self._ready.set()
         self._seek(consumer)
+
+    def _say(self, found: Mapping[TopicPartition, Found]) -> None:
+        self.metrics.awaits_replay.set(0)
+        for place in [place for place, each in found.items() if each.log == "cut"]:
+            self.metrics.log_cut.inc()
+            logs.get("alerts.consumer").error(
+                "the log lost its end, going on before the loss; what nobody had read is published again",
+                topic=place.topic,
+                partition=place.partition,
+                offset=self._next[place],
+            )
 
     def _seek(self, consumer: AIOKafkaConsumer) -> None:
         """To where the records say; while partitions are still moving, `resume` will do it."""
@@ -129,6 +154,9 @@ class Consumer:
         self, producer: AIOKafkaProducer, fetched: dict[TopicPartition, list[ConsumerRecord]], records: list[Any]
     ) -> None:
         began = monotonic()
+        for place, each in fetched.items():
+            if each[0].offset < self._next[place]:
+                raise Rewound(f"{place.topic}/{place.partition} is shorter than what was read of it")
         batch = Batch(progress=[self._progress(place, each) for place, each in fetched.items()])
         bad = 0
         for record in records:
@@ -143,8 +171,9 @@ class Consumer:
         self._count(records, monotonic() - began)
 
     def _progress(self, place: TopicPartition, records: list[ConsumerRecord]) -> Progress:
-        last = records[-1]
-        return Progress(place.topic, place.partition, self._next[place], last.offset + 1, last.offset, digest(last))
+        to = stored_after(records)
+        place_and_start = (place.topic, place.partition, self._next[place])
+        return Progress(*place_and_start, to.next_offset, to.last_offset, to.digest, to.last_at)
 
     async def _set_aside(self, producer: AIOKafkaProducer, record: ConsumerRecord, error: ContractError) -> None:
         """To the dead letters, acknowledged before the batch is: killed in between, it goes there twice, never not."""

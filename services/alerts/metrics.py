@@ -25,6 +25,8 @@ class AlertsMetrics:
     silent_feeds: Gauge = field(init=False)
     published: Counter = field(init=False)
     relay_failures: Counter = field(init=False)
+    log_cut: Counter = field(init=False)
+    awaits_replay: Gauge = field(init=False)
 
     def __post_init__(self) -> None:
         own = self.registry
@@ -48,3 +50,7 @@ class AlertsMetrics:
         )
         self.published = Counter("attune_alerts_published", "Steps acknowledged by Kafka", registry=own)
         self.relay_failures = Counter("attune_alerts_relay_failures", "Relay rounds tried again", registry=own)
+        self.log_cut = Counter("attune_alerts_log_cut", "Partitions found to have lost their end", registry=own)
+        self.awaits_replay = Gauge(
+            "attune_alerts_awaits_replay", "1 while a topic is not the one that was read before", registry=own
+        )

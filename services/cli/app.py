@@ -11,7 +11,7 @@ import typer
 from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
 
-from services.cli import demo, keys, migrate, post, setup, status, tenants, topics, up
+from services.cli import demo, keys, migrate, post, replay, setup, status, tenants, topics, up
 from services.cli.invocation import Invocation
 from services.platform.errors import AttuneError
 
@@ -34,6 +34,7 @@ def build() -> typer.Typer:
         ("demo", demo.demo, demo.EPILOG, "This machine"),
         ("status", status.status, status.EPILOG, "This machine"),
         ("post", post.post, post.EPILOG, "A clinic's data"),
+        ("replay", replay.replay, replay.EPILOG, "An installation"),
     )
     for name, command, epilog, panel in commands:
         app.command(name, epilog=epilog, rich_help_panel=panel)(command)

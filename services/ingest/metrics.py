@@ -22,6 +22,7 @@ class IngestMetrics:
     waiting: Gauge = field(init=False)
     outcomes: Counter = field(init=False)
     tail_running: Gauge = field(init=False)
+    logs_lost: Counter = field(init=False)
 
     def __post_init__(self) -> None:
         own = self.registry
@@ -36,6 +37,9 @@ class IngestMetrics:
         self.waiting = Gauge("attune_ingest_waiting_events", "Single posts waiting for a transaction", registry=own)
         self.outcomes = Counter("attune_ingest_outcomes", "Facts answered by scoring", ["outcome"], registry=own)
         self.tail_running = Gauge("attune_ingest_tail_running", "1 while the receipts' tail reads Kafka", registry=own)
+        self.logs_lost = Counter(
+            "attune_ingest_logs_lost", "Partitions of answers found cut or recreated", ["what"], registry=own
+        )
 
 
 @dataclass(slots=True)
@@ -47,9 +51,13 @@ class RelayMetrics:
     failures: Counter = field(init=False)
     delay_seconds: Histogram = field(init=False)
     waiting: Gauge = field(init=False)
+    republished: Counter = field(init=False)
 
     def __post_init__(self) -> None:
         own = self.registry
+        self.republished = Counter(
+            "attune_relay_republished", "Facts published again because nothing had answered them", registry=own
+        )
         self.published = Counter("attune_relay_published", "Records acknowledged by Kafka", ["topic"], registry=own)
         self.failures = Counter("attune_relay_failures", "Rounds that failed and are tried again", registry=own)
         self.delay_seconds = Histogram(

@@ -99,7 +99,7 @@ class TailOffset(Base):
     next_offset: Mapped[int] = mapped_column(BigInteger)
     last_offset: Mapped[int] = mapped_column(BigInteger)
     digest: Mapped[bytes] = mapped_column(LargeBinary)
-    last_at: Mapped[datetime]
+    last_at: Mapped[datetime | None]
 
 
 class LogCut(Base):

@@ -21,3 +21,5 @@ class RelaySettings(Settings):
     """The relay's own."""
 
     http_port: int = Field(default=8720, ge=0, le=65_535, description="probes and metrics")
+    reconcile_seconds: float = Field(default=60.0, gt=0, description="how often it looks for facts nothing answered")
+    reconcile_age_seconds: float = Field(default=300.0, ge=0, description="how old a publication is that it looks at")

@@ -1,7 +1,8 @@
 """The receipts' tail: reads what scoring answered, and what was set aside, and writes it beside the inbox.
 
-Idempotent, so at-least-once is enough: killed between the write and the commit of its offsets, it writes the same
-again. While Kafka is away the door goes on; receipts then say `outcome` later.
+How far it read is written in the same transaction; what it reads twice it writes twice, to no effect. While Kafka is
+away the door goes on; receipts then say `outcome` later. Where a log lost its end, the outcomes that it held are no
+more than a memory: the tail says so, and the reconciler asks for them again.
 """
 
 from __future__ import annotations
@@ -14,15 +15,17 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from schemas.topics import ALLIANCE_SCORES, DEAD_LETTERS
+from services.ingest import positions
 from services.ingest.metrics import IngestMetrics
 from services.platform import kafka, logs
 from services.platform.db import transaction
+from services.platform.positions import Found, Stored, from_here, stored_after
 from services.platform.settings import Settings
 
 GROUP = "ingest-receipts"
@@ -82,17 +85,16 @@ def _dead(record: ConsumerRecord) -> tuple[UUID, UUID]:
     return UUID(record.key.decode().split(":")[0]), UUID(headers["ce_id"].decode())
 
 
-async def write(engine: AsyncEngine, found: Mapping[tuple[UUID, UUID], tuple[str, datetime]]) -> None:
+async def write(connection: AsyncConnection, found: Mapping[tuple[UUID, UUID], tuple[str, datetime]]) -> None:
+    """Note outcomes; the transaction is bound to their tenants."""
     rows = sorted(found.items())
-    if not rows:
-        return
     columns: dict[str, list[Any]] = {
         "tenants": [tenant for (tenant, _), _ in rows],
         "events": [event for (_, event), _ in rows],
         "outcomes": [outcome for _, (outcome, _) in rows],
         "times": [at for _, (_, at) in rows],
     }
-    async with transaction(engine, set(columns["tenants"])) as connection:
+    if rows:
         await connection.execute(_WRITE, columns)
 
 
@@ -104,6 +106,7 @@ class Tail:
         self._engine = engine
         self._metrics = metrics
         self._dead_letters = settings.topic(DEAD_LETTERS.name)
+        self._next: dict[TopicPartition, int] = {}
 
     async def run(self) -> None:
         """For ever, through every absence of Kafka and PostgreSQL."""
@@ -119,6 +122,7 @@ class Tail:
         """Joins the group only after its start: a start cut short would leave a connection open."""
         consumer = kafka.consumer(self._settings, group=GROUP, metadata_max_age_ms=METADATA_MS)
         starting = asyncio.ensure_future(consumer.start())
+        self._next = {}
         try:
             await asyncio.shield(starting)
             consumer.subscribe([self._settings.topic(topic.name) for topic in (ALLIANCE_SCORES, DEAD_LETTERS)])
@@ -132,11 +136,58 @@ class Tail:
 
     async def _take(self, consumer: AIOKafkaConsumer) -> None:
         fetched = await consumer.getmany(timeout_ms=500, max_records=5_000)
-        records = [record for each in fetched.values() for record in each]
-        if not records:
+        if self._is_elsewhere(consumer, fetched):
+            await self._resume(consumer)  # what was fetched is read again, from where the records say
             return
+        records = [record for each in fetched.values() for record in each]
         found = outcomes(records, self._dead_letters)
-        await write(self._engine, found)
-        await consumer.commit()
+        moved = await self._moved(consumer, fetched)
+        if not moved:
+            return
+        async with transaction(self._engine, {tenant for tenant, _ in found}) as connection:
+            await write(connection, found)
+            await positions.move(connection, moved)
+        self._next |= {place: stored.next_offset for place, stored in moved.items()}
+        await consumer.commit()  # for lag tools
         for outcome, _ in found.values():
             self._metrics.outcomes.labels(outcome).inc()
+
+    def _is_elsewhere(
+        self, consumer: AIOKafkaConsumer, fetched: Mapping[TopicPartition, Sequence[ConsumerRecord]]
+    ) -> bool:
+        """Whether other partitions were assigned, or one gives what was read of it before: its log is shorter now."""
+        rewound = any(each[0].offset < self._next.get(place, 0) for place, each in fetched.items())
+        return rewound or consumer.assignment() != self._next.keys()
+
+    async def _moved(
+        self, consumer: AIOKafkaConsumer, fetched: Mapping[TopicPartition, Sequence[ConsumerRecord]]
+    ) -> dict[TopicPartition, Stored]:
+        """Where each partition was read to that was read at all; a log's end may be markers that nobody reads."""
+        at = {place: await consumer.position(place) for place in self._next}
+        read = {place: stored_after(each, at[place]) for place, each in fetched.items()}
+        passed = {place: from_here(to) for place, to in at.items() if to > self._next[place] and place not in read}
+        return passed | read
+
+    async def _resume(self, consumer: AIOKafkaConsumer) -> None:
+        """Go on where the records say, in every partition that is assigned now."""
+        places = consumer.assignment()
+        looker = kafka.consumer(self._settings)
+        await looker.start()
+        try:
+            async with transaction(self._engine) as connection:
+                found = await positions.resume(connection, looker, places)
+        finally:
+            await looker.stop()
+        for place, each in found.items():
+            consumer.seek(place, each.next_offset)
+            if each.log != "same":
+                self._say(place, each)
+        self._next = {place: each.next_offset for place, each in found.items()}
+
+    def _say(self, place: TopicPartition, found: Found) -> None:
+        self._metrics.logs_lost.labels(found.log).inc()
+        about = {"topic": place.topic, "partition": place.partition, "offset": found.next_offset}
+        if found.log == "cut":
+            logs.get("ingest.tail").error("the log lost its end: what it held is asked for again", **about)
+        else:
+            logs.get("ingest.tail").error("the topic was recreated", hint="attune replay --all", **about)

@@ -1,31 +1,33 @@
 """How far Kafka was read, kept where the effects are: in PostgreSQL, in the same transaction.
 
 Two consumers that think they own a partition: the one whose start is not where the records say is overtaken, and its
-batch changes nothing. A topic that was recreated starts at 0 again: its records are other records at the same offsets,
-which a digest of the last one read tells; then nothing is skipped silently.
+batch changes nothing. Whether the log is still the one that was read, `services.platform.positions` tells.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.alerts.adapters import statements as sql
 from services.platform.errors import AttuneError
-
-_PEEK_MS = 5_000
+from services.platform.positions import Found, Stored, find
 
 
 class Overtaken(AttuneError):
     """Another consumer went on from here."""
 
 
+class Rewound(AttuneError):
+    """The log gives what was read before: it is shorter than it was. Whoever reads has to look what it is now."""
+
+
 class LogReplaced(AttuneError):
-    """The topic is not the one that was read before: recreated, or cut short."""
+    """The topic is not the one that was read before: it was recreated, and what it held is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +40,7 @@ class Progress:
     next_offset: int
     last_offset: int
     digest: bytes
-
-
-def digest(record: ConsumerRecord) -> bytes:
-    """What tells a record from another at the same offset."""
-    return hashlib.sha256(b"%d|" % record.timestamp + (record.key or b"") + b"|" + (record.value or b"")).digest()
+    last_at: datetime | None = None
 
 
 async def advance(connection: AsyncConnection, progress: Iterable[Progress]) -> None:
@@ -53,7 +51,7 @@ async def advance(connection: AsyncConnection, progress: Iterable[Progress]) -> 
     """
     for each in progress:
         place = {"topic": each.topic, "partition": each.partition}
-        values = place | {"next": each.next_offset, "last": each.last_offset, "digest": each.digest}
+        values = place | {"next": each.next_offset, "last": each.last_offset, "digest": each.digest, "at": each.last_at}
         moved = await connection.execute(sql.ADVANCE, values | {"from": each.start})
         if moved.rowcount == 0:
             moved = await connection.execute(sql.FIRST_OFFSET, values)
@@ -63,36 +61,52 @@ async def advance(connection: AsyncConnection, progress: Iterable[Progress]) -> 
 
 async def stored_offsets(
     connection: AsyncConnection, looker: AIOKafkaConsumer, places: Sequence[TopicPartition]
-) -> dict[TopicPartition, int]:
+) -> dict[TopicPartition, Found]:
     """Where to go on in each partition. `looker` is a consumer of its own, so that nothing read here is lost.
 
+    A log that was cut heals: what alerts had read of the lost part it knows, what it had not read is published again by
+    ingest's reconciler. A new log lacks what only a replay brings back.
+
     Raises:
-        LogReplaced: a log is shorter than what was read of it, or holds other records.
+        LogReplaced: a topic was recreated.
     """
     looker.assign(places)
-    begins, ends = await looker.beginning_offsets(places), await looker.end_offsets(places)
-    found = {}
+    resumed = {}
     for place in places:
-        about = {"topic": place.topic, "partition": place.partition}
-        stored = (await connection.execute(sql.OFFSET, about)).one_or_none()
-        if stored is None:
-            found[place] = begins[place]
-            continue
-        if ends[place] < stored.next_offset:
-            raise replaced(place, "it is shorter than what was read of it")
-        if stored.last_offset >= begins[place] and await _other(looker, place, stored.last_offset, stored.digest):
-            raise replaced(place, "it holds other records than those that were read")
-        found[place] = stored.next_offset
-    return found
+        stored = await _stored(connection, place)
+        resumed[place] = found = await _find(looker, place, stored)
+        if found.log == "recreated":
+            raise LogReplaced(f"{place.topic}/{place.partition} was recreated", hint="attune replay --all")
+        if found.log == "cut":
+            values = {"topic": place.topic, "partition": place.partition, "next": found.next_offset}
+            await connection.execute(sql.MOVE_BACK, values)
+    return resumed
 
 
-def replaced(place: TopicPartition, why: str) -> LogReplaced:
-    return LogReplaced(f"{place.topic}/{place.partition}: {why}", hint="the topic was recreated or lost: attune replay")
+async def _find(looker: AIOKafkaConsumer, place: TopicPartition, stored: Stored | None) -> Found:
+    if stored is not None:
+        return await find(looker, place, stored)
+    return Found("same", (await looker.beginning_offsets([place]))[place])
 
 
-async def _other(looker: AIOKafkaConsumer, place: TopicPartition, offset: int, known: bytes) -> bool:
-    """Whether the record at this offset is another one; if it is gone, retention took it and nothing can be said."""
-    looker.seek(place, offset)
-    fetched = await looker.getmany(place, timeout_ms=_PEEK_MS, max_records=1)
-    records = fetched.get(place, [])
-    return bool(records) and records[0].offset == offset and digest(records[0]) != known
+async def recreated(connection: AsyncConnection, looker: AIOKafkaConsumer) -> list[TopicPartition]:
+    """Which partitions are not the ones that were read before: what `attune replay --all` makes whole."""
+    rows = (await connection.execute(sql.ALL_OFFSETS)).all()
+    places = {TopicPartition(row.topic, row.partition): Stored(*row[2:]) for row in rows}
+    known = await looker.topics()
+    there = {place: stored for place, stored in places.items() if place.topic in known}
+    looker.assign(list(there))
+    found = {place: await find(looker, place, stored) for place, stored in there.items()}
+    return [place for place in places if place not in found or found[place].log == "recreated"]
+
+
+async def forget(connection: AsyncConnection, places: Iterable[TopicPartition]) -> None:
+    """Read these partitions from their beginning: a record that is known changes nothing."""
+    for place in places:
+        await connection.execute(sql.FORGET_OFFSET, {"topic": place.topic, "partition": place.partition})
+
+
+async def _stored(connection: AsyncConnection, place: TopicPartition) -> Stored | None:
+    about = {"topic": place.topic, "partition": place.partition}
+    row = (await connection.execute(sql.OFFSET, about)).one_or_none()
+    return None if row is None else Stored(*row)

@@ -132,13 +132,24 @@ OWNERS = text("""
     where tenant_id = any(cast(:tenants as uuid[])) and episode_id = any(cast(:episodes as uuid[]))
 """)
 OFFSET = text("""
-    select next_offset, last_offset, digest from alerts.consumer_offset where topic = :topic and partition = :partition
+    select next_offset, last_offset, digest, last_at from alerts.consumer_offset
+    where topic = :topic and partition = :partition
+""")
+ALL_OFFSETS = text("""
+    select topic, partition, next_offset, last_offset, digest, last_at from alerts.consumer_offset
+    order by topic, partition
 """)
 FIRST_OFFSET = text("""
-    insert into alerts.consumer_offset (topic, partition, next_offset, last_offset, digest)
-    values (:topic, :partition, :next, :last, :digest) on conflict do nothing
+    insert into alerts.consumer_offset (topic, partition, next_offset, last_offset, digest, last_at)
+    values (:topic, :partition, :next, :last, :digest, cast(:at as timestamptz)) on conflict do nothing
 """)
 ADVANCE = text("""
-    update alerts.consumer_offset set next_offset = :next, last_offset = :last, digest = :digest
+    update alerts.consumer_offset
+    set next_offset = :next, last_offset = :last, digest = :digest, last_at = cast(:at as timestamptz)
     where topic = :topic and partition = :partition and next_offset = :from
 """)
+MOVE_BACK = text("""
+    update alerts.consumer_offset set next_offset = :next, last_offset = -1, last_at = null
+    where topic = :topic and partition = :partition
+""")
+FORGET_OFFSET = text("delete from alerts.consumer_offset where topic = :topic and partition = :partition")

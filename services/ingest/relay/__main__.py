@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.ingest.metrics import RelayMetrics
 from services.ingest.models import OUTBOX
+from services.ingest.reconcile import Reconciler
 from services.ingest.relay.observer import PublicationNotes
 from services.ingest.settings import RelaySettings
 from services.platform import db, health, kafka, logs, process
@@ -29,9 +30,11 @@ async def _serve(stop: asyncio.Event) -> None:
     probes = health.server(health.app(metrics.registry, checks), host=settings.http_host, port=settings.http_port)
     serving = asyncio.create_task(probes.serve())
     counting = asyncio.create_task(_count(engine, metrics))
+    reconciling = asyncio.create_task(Reconciler(settings, engine, metrics).run())
     await _publish(settings, engine, metrics, stop)
     probes.should_exit = True
     counting.cancel()
+    reconciling.cancel()
     await serving
     await engine.dispose()
 

@@ -16,8 +16,9 @@ from services.platform.outbox import Row
 _NOTE = text("""
     insert into ingest.publication (tenant_id, event_id, published_at)
     select n.*, clock_timestamp() from unnest(cast(:tenants as uuid[]), cast(:events as uuid[])) as n
-    on conflict do nothing
+    on conflict (tenant_id, event_id) do update set published_at = excluded.published_at
 """)
+"""What is published again is looked at again by the reconciler."""
 
 
 class PublicationNotes:
