@@ -27,7 +27,7 @@ from services.alerts.metrics import AlertsMetrics
 from services.alerts.settings import AlertsSettings
 from services.platform import kafka, logs
 from services.platform.db import is_transient, transaction
-from services.platform.dead_letters import DeadLetterLimit, Origin, RawRecord, dead_letter
+from services.platform.dead_letters import DeadLetterLimit, Fault, Origin, RawRecord, dead_letter, fault
 from services.platform.positions import Found, stored_after
 
 GROUP = "alerts"
@@ -158,14 +158,14 @@ class Consumer:
             if each[0].offset < self._next[place]:
                 raise Rewound(f"{place.topic}/{place.partition} is shorter than what was read of it")
         batch = Batch(progress=[self._progress(place, each) for place, each in fetched.items()])
-        bad = 0
+        bad: list[Fault] = []
         for record in records:
             try:
                 batch.add(decode(self._topics[record.topic], record.value, record.headers))
             except ContractError as error:
-                bad += 1
+                bad.append(fault(error.code, record.key))
                 await self._set_aside(producer, record, error)
-        self._limit.saw(good=len(records) - bad, bad=bad)
+        self._limit.saw(good=len(records) - len(bad), bad=bad)
         await self.taker.take(batch)
         self._next |= {place: each[-1].offset + 1 for place, each in fetched.items()}
         self._count(records, monotonic() - began)

@@ -11,7 +11,7 @@ import typer
 from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
 
-from services.cli import demo, keys, migrate, post, replay, setup, status, tenants, topics, up
+from services.cli import dead_letters, demo, keys, migrate, post, replay, setup, status, tenants, topics, up, verify
 from services.cli.invocation import Invocation
 from services.platform.errors import AttuneError
 
@@ -35,12 +35,14 @@ def build() -> typer.Typer:
         ("status", status.status, status.EPILOG, "This machine"),
         ("post", post.post, post.EPILOG, "A clinic's data"),
         ("replay", replay.replay, replay.EPILOG, "An installation"),
+        ("verify", verify.verify, verify.EPILOG, "An installation"),
     )
     for name, command, epilog, panel in commands:
         app.command(name, epilog=epilog, rich_help_panel=panel)(command)
     app.add_typer(tenants.build(), name="tenants", rich_help_panel="A clinic's data")
     app.add_typer(keys.build(), name="keys", rich_help_panel="A clinic's data")
     app.add_typer(migrate.build(), name="migrate", rich_help_panel="An installation")
+    app.add_typer(dead_letters.build(), name="dead-letters", rich_help_panel="An installation")
     app.add_typer(topics.build(), name="topics", rich_help_panel="An installation")
     return app
 

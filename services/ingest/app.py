@@ -21,6 +21,7 @@ from services.ingest import api, documents
 from services.ingest.clinics import Clinics
 from services.ingest.group import GroupCommit
 from services.ingest.handlers import pointer
+from services.ingest.letterbox import Letterbox
 from services.ingest.metrics import IngestMetrics
 from services.ingest.settings import IngestSettings
 from services.ingest.store import Store
@@ -52,7 +53,8 @@ def build_app(settings: IngestSettings, *, clock: Clock | None = None) -> FastAP
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(group.run()), asyncio.create_task(Tail(settings, engine, metrics).run())]
+        work = (group, Tail(settings, engine, metrics), Letterbox(settings, engine, metrics))
+        tasks = [asyncio.create_task(each.run()) for each in work]
         yield
         await _end(tasks, engine)
 

@@ -22,6 +22,8 @@ class IngestMetrics:
     waiting: Gauge = field(init=False)
     outcomes: Counter = field(init=False)
     tail_running: Gauge = field(init=False)
+    dead_letters: Gauge = field(init=False)
+    dead_letter_age: Gauge = field(init=False)
     logs_lost: Counter = field(init=False)
 
     def __post_init__(self) -> None:
@@ -37,6 +39,12 @@ class IngestMetrics:
         self.waiting = Gauge("attune_ingest_waiting_events", "Single posts waiting for a transaction", registry=own)
         self.outcomes = Counter("attune_ingest_outcomes", "Facts answered by scoring", ["outcome"], registry=own)
         self.tail_running = Gauge("attune_ingest_tail_running", "1 while the receipts' tail reads Kafka", registry=own)
+        self.dead_letters = Gauge(
+            "attune_ingest_dead_letters_open", "Dead letters that nobody has decided about", ["code"], registry=own
+        )
+        self.dead_letter_age = Gauge(
+            "attune_ingest_dead_letter_age_seconds", "How old the oldest open dead letter is", registry=own
+        )
         self.logs_lost = Counter(
             "attune_ingest_logs_lost", "Partitions of answers found cut or recreated", ["what"], registry=own
         )

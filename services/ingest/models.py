@@ -144,3 +144,27 @@ class Replay(Base):
     total: Mapped[int] = mapped_column(BigInteger)
     started_at: Mapped[datetime] = mapped_column(server_default=func.now())
     finished_at: Mapped[datetime | None]
+
+
+class DeadLetter(Base):
+    """A record that could not be processed, as it came, and what was decided about it. No tenant: its key is no key."""
+
+    __tablename__ = "dead_letter"
+    __table_args__ = (Index("ix_dead_letter_state", "state", "seen_at"), {"schema": SCHEMA})
+
+    dead_letter_id: Mapped[UUID] = mapped_column(primary_key=True)
+    tenant_id: Mapped[UUID | None]
+    fact_id: Mapped[UUID | None]
+    topic: Mapped[str] = mapped_column(String(100))
+    partition: Mapped[int] = mapped_column(Integer)
+    record_offset: Mapped[int] = mapped_column(BigInteger)
+    code: Mapped[str] = mapped_column(String(40))
+    reason: Mapped[str] = mapped_column(String(200))
+    attempt: Mapped[int] = mapped_column(Integer)
+    key: Mapped[bytes] = mapped_column(LargeBinary)
+    value: Mapped[bytes | None] = mapped_column(LargeBinary)
+    headers: Mapped[bytes] = mapped_column(LargeBinary)
+    seen_at: Mapped[datetime]
+    state: Mapped[str] = mapped_column(String(8), server_default=text("'open'"))
+    decided_at: Mapped[datetime | None]
+    why: Mapped[str | None] = mapped_column(String(200))

@@ -6,9 +6,11 @@ ours (a deploy, a schema), and setting everything aside would drain the topic: t
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
+from uuid import UUID
 
 from services.platform.errors import AttuneError
 
@@ -50,29 +52,64 @@ def dead_letter(origin: Origin, record: RawRecord, *, code: str, reason: str) ->
     )
 
 
+class Fault(NamedTuple):
+    """Why a record is bad, and whose it is: `None` where its key does not tell."""
+
+    code: str
+    tenant: str | None
+
+
+def fault(code: str, key: bytes | None) -> Fault:
+    """The fault of a record with this key.
+
+    >>> fault("undecodable", b"5f0c1a2e-7b1d-4c33-9a4e-000000000001:5f0c1a2e-7b1d-4c33-9a4e-000000000002").tenant
+    '5f0c1a2e-7b1d-4c33-9a4e-000000000001'
+    >>> fault("undecodable", b"no key of ours").tenant is None
+    True
+    """
+    tenant, _, _ = (key or b"").decode("utf-8", "replace").partition(":")
+    try:
+        return Fault(code, str(UUID(tenant)))
+    except ValueError:
+        return Fault(code, None)
+
+
 @dataclass(slots=True)
 class DeadLetterLimit:
-    """Counts the last `window` records; more than `share` of them bad, and at least `least`, is a stop."""
+    """Looks at the last `window` records. One cause in more than `share` of them, and in `least` at least, is a stop.
+
+    But only where it strikes more than one tenant, or where nobody can tell whose the records are: what one clinic
+    sends must not stop the others.
+    """
 
     window: int = 1_000
     share: float = 0.5
     least: int = 50
-    _recent: deque[bool] = field(default_factory=deque)
-    _bad: int = 0
+    _recent: deque[Fault | None] = field(default_factory=deque)
+    _faults: Counter[Fault] = field(default_factory=Counter)
 
-    def saw(self, *, good: int = 0, bad: int = 0) -> None:
+    def saw(self, *, good: int = 0, bad: Sequence[Fault] = ()) -> None:
         """Count records.
 
         Raises:
             TooManyDeadLetters: the limit is reached.
         """
-        for outcome in (False,) * good + (True,) * bad:
-            self._recent.append(outcome)
-            self._bad += outcome
-            if len(self._recent) > self.window:
-                self._bad -= self._recent.popleft()
-        if self._bad >= self.least and self._bad > self.share * len(self._recent):
+        self._recent.extend((None,) * min(good, self.window))
+        self._recent.extend(bad)
+        self._faults.update(bad)
+        while len(self._recent) > self.window:
+            gone = self._recent.popleft()
+            if gone is not None:
+                self._faults[gone] -= 1
+        for code in {each.code for each in bad}:
+            self._judge(code)
+
+    def _judge(self, code: str) -> None:
+        by_tenant = {each.tenant: count for each, count in self._faults.items() if each.code == code and count > 0}
+        count = sum(by_tenant.values())
+        everybodys = len(by_tenant) > 1 or None in by_tenant
+        if everybodys and count >= self.least and count > self.share * len(self._recent):
             raise TooManyDeadLetters(
-                f"{self._bad} of the last {len(self._recent)} records are bad",
+                f"{count} of the last {len(self._recent)} records are bad, all by {code}",
                 hint="look at the dead letters' reasons; roll back the last deploy or fix the sender, then restart",
             )

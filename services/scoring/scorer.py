@@ -11,7 +11,7 @@ from aiokafka import ConsumerRecord
 from schemas.errors import ContractError
 from schemas.topics import ALLIANCE_SCORES, DEAD_LETTERS, EPISODES_CHANGELOG
 from services.platform import logs
-from services.platform.dead_letters import DeadLetterLimit, Origin, RawRecord, dead_letter
+from services.platform.dead_letters import DeadLetterLimit, Origin, RawRecord, dead_letter, fault
 from services.scoring import state, wire
 from services.scoring.conclusions import Episode, messages
 from services.scoring.domain.config import EngineConfig
@@ -81,7 +81,8 @@ class EpisodeScorer:
         scored = Scored(topics, self._keep, records[0].partition)
         for key, arrivals in self._by_episode(records, scored).items():
             self._episode(key, arrivals, scored)
-        self._limit.saw(good=len(records) - len(scored.dead), bad=len(scored.dead))
+        bad = [fault(code, letter.key) for code, letter in zip(scored.codes, scored.dead, strict=True)]
+        self._limit.saw(good=len(records) - len(bad), bad=bad)
         return scored
 
     def _by_episode(self, records: list[ConsumerRecord], scored: Scored) -> dict[bytes, list[Arrival]]:
