@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,27 @@ async def test_replay_rebuilds_what_recreated_topics_lost(road: SmallRoad) -> No
             await _caught_up(consumer)
         assert await road.ask(READINGS) == readings
         assert await road.ask(STEPS) == steps
+    await _verify_catches_what_is_falsified(road)
+
+
+async def _verify_catches_what_is_falsified(road: SmallRoad) -> None:
+    """All is what the facts say, until somebody turns a number or takes an alert away; values are not shown."""
+    code, said = await attune(road, "verify", "--all")
+    assert (code, said.splitlines()[-1]) == (0, f"0 of {CLIENTS} episodes differ from their facts")
+    rating, total = await road.ask(
+        "update alerts.reading set reading = jsonb_set(reading, '{total}', '17.3') where rating_id ="
+        " (select min(rating_id::text)::uuid from alerts.reading) returning jsonb_build_array(rating_id, 'total')"
+    )
+    alert = await road.ask(
+        "delete from alerts.alert where state = 'open' and kind <> 'risk-item' and alert_id ="
+        " (select min(alert_id::text)::uuid from alerts.alert where state = 'open') returning alert_id::text"
+    )
+    code, said = await attune(road, "verify", "--all", "--json")
+    found = json.loads(said[said.index("{") :])
+    told = {(each["id"], each["what"], each["field"]) for each in found["differences"]}
+    assert code == 1
+    assert told == {(rating, "reading", total), (alert, "alert", "missing")}
+    assert "17.3" not in said
 
 
 async def _caught_up(consumer: Any) -> None:  # noqa: ANN401 - alerts' consumer
