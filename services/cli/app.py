@@ -36,7 +36,6 @@ def build() -> typer.Typer:
         ("post", post.post, post.EPILOG, "A clinic's data"),
         ("replay", replay.replay, replay.EPILOG, "An installation"),
         ("verify", verify.verify, verify.EPILOG, "An installation"),
-        ("verify", verify.verify, verify.EPILOG, "An installation"),
     )
     for name, command, epilog, panel in commands:
         app.command(name, epilog=epilog, rich_help_panel=panel)(command)
