@@ -10,9 +10,13 @@ LOCK := requirements/dev.lock
 # the environment is made again when what is locked, or the project's own description, changes
 STAMP := .venv/made-from-$(shell cat $(LOCK) pyproject.toml 2>/dev/null | cksum | cut -d' ' -f1)
 
+# what checks deploy/ lives apart: its pins would bind the project's
+DEPLOY_LOCK := requirements/deploy.lock
+DEPLOY_STAMP := .venv/deploy/made-from-$(shell cat $(DEPLOY_LOCK) 2>/dev/null | cksum | cut -d' ' -f1)
+
 RESOLVE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header
 
-CHECKS := "ruff check ." "ruff format --check ." "mypy" "lint-imports --no-cache" "python -m schemas check"
+CHECKS := "ruff check ." "ruff format --check ." "mypy" "lint-imports --no-cache" "python -m schemas check" "deploy/check"
 
 .PHONY: help setup demo up test check bench lock clean
 
@@ -32,9 +36,9 @@ test: setup ## every test, against a real Kafka and PostgreSQL of its own
 	@$(BIN)/python -m services.local.browser
 	@$(BIN)/pytest
 
-check: $(STAMP) ## lint, format, types, the dependency rule, the published schemas
+check: $(STAMP) $(DEPLOY_STAMP) ## lint, format, types, the dependency rule, the published schemas, the manifests
 	@printf '%s\n' $(CHECKS) | xargs -P 4 -I{} bash -c \
-	  'told=$$($(BIN)/{} 2>&1) && echo "ok      {}" || { echo "failed  {}"; echo "$$told"; exit 1; }'
+	  'told=$$(PATH=$(CURDIR)/$(BIN):$$PATH {} 2>&1) && echo "ok      {}" || { echo "failed  {}"; echo "$$told"; exit 1; }'
 
 bench: setup ## measure what has a number to keep
 	@$(BIN)/pytest tests/benchmarks --benchmark-enable --benchmark-only
@@ -42,6 +46,7 @@ bench: setup ## measure what has a number to keep
 lock: $(STAMP) ## resolve pyproject.toml anew into requirements/*.lock, with hashes
 	@$(RESOLVE) --upgrade --extra dev pyproject.toml -o $(LOCK)
 	@$(RESOLVE) -c $(LOCK) pyproject.toml -o requirements/run.lock
+	@$(RESOLVE) --upgrade requirements/deploy.in -o $(DEPLOY_LOCK)
 
 clean: ## remove the environment and caches; data and downloads in .attune stay
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .benchmarks
@@ -50,4 +55,10 @@ clean: ## remove the environment and caches; data and downloads in .attune stay
 $(STAMP):
 	@PYTHON=$(PYTHON) services/local/make_venv $(LOCK)
 	@rm -f .venv/made-from-*
+	@touch $@
+
+$(DEPLOY_STAMP): $(STAMP)
+	@echo 'installing what checks deploy/ ...' >&2
+	@$(BIN)/uv venv -q --clear --python $(BIN)/python .venv/deploy
+	@UV_LINK_MODE=copy $(BIN)/uv pip install -q --python .venv/deploy/bin/python --require-hashes -r $(DEPLOY_LOCK)
 	@touch $@
