@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from migrations import run
-from services.cli.invocation import finish, invocation
+from services.cli.invocation import Invocation, finish, invocation
+from services.platform import db
 from services.platform.errors import ConfigurationError
 
 EPILOG = """Examples:
@@ -27,6 +28,11 @@ def build() -> typer.Typer:
     return app
 
 
+def _address(made: Invocation) -> str:
+    """As the services have it: its password is a secret's file, where there is one."""
+    return db.address(made.settings()).render_as_string(hide_password=False)
+
+
 def _by_default(context: typer.Context) -> None:
     if context.invoked_subcommand is None:
         up(context)
@@ -35,7 +41,7 @@ def _by_default(context: typer.Context) -> None:
 def up(context: typer.Context, revision: Annotated[str, typer.Argument(help="Up to here.")] = "head") -> None:
     """Upgrade; on the newest revision this does nothing."""
     made = invocation(context)
-    finish(run.upgrade(made.database_url(), revision))
+    finish(run.upgrade(_address(made), revision))
     made.out.print(f"the database is at {revision}")
 
 
@@ -48,14 +54,14 @@ def down(
     made = invocation(context)
     if not yes:
         raise ConfigurationError("a downgrade loses data", hint=f"attune migrate down {revision} --yes")
-    finish(run.downgrade(made.database_url(), revision))
+    finish(run.downgrade(_address(made), revision))
     made.out.print(f"the database is at {revision}")
 
 
 def status(context: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
     """Tell the database's revision and the newest one."""
     made = invocation(context)
-    at, newest = finish(run.current(made.database_url()))
+    at, newest = finish(run.current(_address(made)))
     if as_json:
         made.out.print_json(data={"at": at, "newest": newest})
     else:

@@ -9,7 +9,7 @@ from typing import ClassVar
 from uuid import UUID
 
 from sqlalchemy import DateTime, MetaData, text
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -38,8 +38,8 @@ class Base(DeclarativeBase):
     type_annotation_map: ClassVar = {datetime: DateTime(timezone=True)}
 
 
-def create_engine(settings: Settings) -> AsyncEngine:
-    """The process's engine.
+def address(settings: Settings) -> URL:
+    """Where the database is, with the password that is a secret, if there is one.
 
     Raises:
         ConfigurationError: no database address.
@@ -48,10 +48,17 @@ def create_engine(settings: Settings) -> AsyncEngine:
         raise ConfigurationError("no database address", hint="set ATTUNE_DATABASE_URL")
     url = make_url(settings.database_url)
     password = read_text(settings.secrets_dir, "database-password")
-    if password:
-        url = url.set(password=password)
+    return url.set(password=password) if password else url
+
+
+def create_engine(settings: Settings) -> AsyncEngine:
+    """The process's engine.
+
+    Raises:
+        ConfigurationError: no database address.
+    """
     return create_async_engine(
-        url, hide_parameters=True, pool_size=settings.database_pool, max_overflow=0, pool_pre_ping=True
+        address(settings), hide_parameters=True, pool_size=settings.database_pool, max_overflow=0, pool_pre_ping=True
     )
 
 
