@@ -53,7 +53,8 @@ def kind(*names: str) -> dict[str, Document]:
 
 
 def workloads() -> dict[str, Document]:
-    return kind("Deployment", "StatefulSet")
+    """What serves; the operator's place runs nothing of its own."""
+    return {name: each for name, each in kind("Deployment", "StatefulSet").items() if name != "operator"}
 
 
 def pod(workload: Document) -> Document:
@@ -205,7 +206,11 @@ def test_partitions_of_the_overlays() -> None:
 
 def test_who_reads_and_writes_which_topic() -> None:
     """As the topics' own contracts say: no more, no less. What ingest owns, its relay writes."""
-    assert rights("topic", "Read") == {(f"attune-{who}", topic.name) for topic in TOPICS for who in topic.readers}
+    looked_into = {
+        ("attune-operator", topic.name) for topic in TOPICS if "alerts" in topic.readers
+    }  # by `attune replay`
+    readers = {(f"attune-{who}", topic.name) for topic in TOPICS for who in topic.readers}
+    assert rights("topic", "Read") == readers | looked_into
     writers = {"ingest": ("relay",), "scoring": ("scoring",), "alerts": ("alerts",), "platform": ("scoring", "alerts")}
     assert rights("topic", "Write") == {
         (f"attune-{who}", topic.name) for topic in TOPICS for who in writers[topic.owner]
@@ -239,6 +244,17 @@ def test_database_roles() -> None:
     roles = {program.name: program.role for program in PROGRAMS}
     for name in set(SERVICES) - WITHOUT_DATABASE:
         assert environment(name)["ATTUNE_DATABASE_URL"].startswith(f"postgresql+asyncpg://{roles[name]}@")
+
+
+def test_the_operators_place() -> None:
+    """Off until somebody needs it; what it sets is what `attune` reads, as the operator and nobody else."""
+    operator = kind("Deployment")["operator"]
+    (found,) = pod(operator)["containers"]
+    told = {each["name"]: each["value"] for each in found["env"]}
+    assert operator["spec"]["replicas"] == 0
+    assert set(told) <= variables(Settings) | {"ATTUNE_HOME"}
+    assert told["ATTUNE_KAFKA_USERNAME"] in kind("KafkaUser")
+    assert told["ATTUNE_DATABASE_URL"].startswith("postgresql+asyncpg://attune_operator@")
 
 
 def metrics() -> set[str]:
