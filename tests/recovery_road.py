@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -27,10 +29,12 @@ from services.ingest.models import OUTBOX
 from services.ingest.reconcile import Reconciler
 from services.ingest.relay.observer import PublicationNotes
 from services.ingest.settings import IngestSettings, RelaySettings
+from services.local.stack import LocalStack
 from services.platform import kafka
 from services.platform.clock import SystemClock
 from services.platform.outbox import Relay
 from tests.clinic import Door, door, new_clinic, write_secrets
+from tests.cut_log import cut
 from tests.scoring_worker import Worker, scoring_settings, worker
 from tests.stack import Database
 from tests.whole_road import until
@@ -84,17 +88,25 @@ class SmallRoad:
     @contextlib.asynccontextmanager
     async def relaying(self) -> AsyncIterator[None]:
         stop = asyncio.Event()
-        producer = kafka.producer(self.settings(RelaySettings, "attune_relay"), linger_ms=0)
-        await producer.start()
-        notes = PublicationNotes(RelayMetrics(), SystemClock())
-        relay = Relay(self.engine("attune_relay"), producer, OUTBOX, self.prefix, notes)
-        task = asyncio.create_task(relay.run(stop))
+        task = asyncio.create_task(self._relay(stop))
         try:
             yield
         finally:
             stop.set()
             await asyncio.wait_for(task, 10)
-            await producer.stop()
+
+    async def _relay(self, stop: asyncio.Event) -> None:
+        """As the relay's process does: a producer that Kafka does not know any more is replaced."""
+        notes = PublicationNotes(RelayMetrics(), SystemClock())
+        while not stop.is_set():
+            producer = kafka.producer(self.settings(RelaySettings, "attune_relay"), linger_ms=0)
+            try:
+                await producer.start()
+                await Relay(self.engine("attune_relay"), producer, OUTBOX, self.prefix, notes).run(stop)
+            except KafkaError:
+                await asyncio.sleep(0.2)
+            finally:
+                await producer.stop()
 
     @contextlib.asynccontextmanager
     async def alerting(self) -> AsyncIterator[Consumer]:
@@ -143,6 +155,20 @@ class SmallRoad:
 
         await until(again, "the topics are there again", within=WITHIN)
 
+    async def lose_the_end(self, stack: LocalStack, since_ms: int) -> None:
+        """Kafka loses what it acknowledged from then on, of this road's topics, and comes up again."""
+        child = stack.supervisor.child("kafka")
+        before = child.report()["pid"]
+        os.killpg(before, signal.SIGSTOP)
+        assert cut(stack.kafka.data, since_ms, lambda topic: topic.startswith(self.prefix))
+        os.killpg(before, signal.SIGKILL)
+
+        async def again() -> bool:
+            report = child.report()
+            return bool(report["state"] == "ready" and report["pid"] != before)
+
+        await until(again, "Kafka is up again", within=WITHIN)
+
     # ------------------------------------------------------------------ looked at
 
     async def post(self, events: list[dict[str, Any]]) -> None:
@@ -154,6 +180,12 @@ class SmallRoad:
         async with self.engine("postgres").begin() as connection:
             found = await connection.execute(text(query), {"tenant": self.tenant, **values})
             return found.scalar() if found.returns_rows else None
+
+    async def until_seen(self, query: str) -> None:
+        async def seen() -> bool:
+            return bool(await self.ask(query))
+
+        await until(seen, query, within=WITHIN)
 
     async def settled(self) -> None:
         """Everything posted is answered and decided upon."""

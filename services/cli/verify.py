@@ -34,7 +34,7 @@ Every episode is worked out anew from its facts in the inbox and held against th
 names what differs by id and field, never a value; exit code 1 when something does. Then: `attune replay`."""
 SAMPLE = 1_000
 SHOWN = 20
-AGAIN_SECONDS = 2.0
+AGAIN_SECONDS = 1.0
 """An episode that differs is looked at once more: its newest facts may have been on their way."""
 DIFFERENT = 1
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from sqlalchemy import text
@@ -53,23 +53,16 @@ def _columns(moved: Mapping[TopicPartition, Stored]) -> dict[str, list[object]]:
 
 
 async def resume(
-    connection: AsyncConnection, looker: AIOKafkaConsumer, places: Iterable[TopicPartition]
+    connection: AsyncConnection, looker: AIOKafkaConsumer, places: Collection[TopicPartition]
 ) -> dict[TopicPartition, Found]:
     """Where to go on in each partition. That a log was cut is noted, once, for the reconciler."""
     known = {TopicPartition(row.topic, row.partition): Stored(*row[2:]) for row in await connection.execute(_ALL)}
-    looker.assign(list(places))
-    found = {}
-    for place in places:
-        stored = known.get(place)
-        found[place] = each = await find(looker, place, stored) if stored else await _begin(looker, place)
-        if each.log == "cut":
-            values = {"topic": place.topic, "partition": place.partition, "since": each.since}
-            await connection.execute(_CUT, values)
+    found = await find(looker, known, places)
+    for place in [place for place, each in found.items() if each.log == "cut"]:
+        values = {"topic": place.topic, "partition": place.partition, "since": found[place].since}
+        await connection.execute(_CUT, values)
     lost = {place: from_here(each.next_offset) for place, each in found.items() if each.log != "same"}
     if lost:
         await connection.execute(_MOVE, _columns(lost))
-    return found
-
-
-async def _begin(looker: AIOKafkaConsumer, place: TopicPartition) -> Found:
-    return Found("same", (await looker.beginning_offsets([place]))[place])
+    begins = await looker.beginning_offsets([place for place in places if place not in found])
+    return found | {place: Found("same", offset) for place, offset in begins.items()}

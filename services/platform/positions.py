@@ -9,7 +9,7 @@ record read, a new one holds nothing as old.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -41,6 +41,8 @@ class Found:
     log: Literal["same", "cut", "recreated"]
     next_offset: int
     since: datetime | None = None
+    is_old: bool = False
+    """Something in it proves that it is the log that was read, whole or not."""
 
 
 def digest(record: ConsumerRecord) -> bytes:
@@ -64,28 +66,57 @@ def from_here(next_offset: int) -> Stored:
     return Stored(next_offset, -1, b"", None)
 
 
-async def find(looker: AIOKafkaConsumer, place: TopicPartition, stored: Stored) -> Found:
-    """Hold what is stored against the log. `looker` is a consumer of its own that has the partition assigned."""
+async def find(
+    looker: AIOKafkaConsumer, stored: Mapping[TopicPartition, Stored], wanted: Iterable[TopicPartition]
+) -> dict[TopicPartition, Found]:
+    """Hold what is stored of the wanted partitions against their logs. `looker` is a consumer of its own.
+
+    A partition that holds nothing old may have lost all it held: where another partition of its topic proves that the
+    topic is the old one, it was cut like that one.
+    """
+    places = [place for place in wanted if place in stored]
+    found = await _find_each(looker, {place: stored[place] for place in places})
+    doubtful = {place.topic for place, each in found.items() if each.log == "recreated"}
+    if doubtful:
+        beside = {place: each for place, each in stored.items() if place.topic in doubtful and place not in found}
+        known = found | await _find_each(looker, beside)
+        old = {place.topic for place, each in known.items() if each.is_old}
+        lost = [place for place in places if found[place].log == "recreated" and place.topic in old]
+        found |= {place: _emptied(place, stored[place], known) for place in lost}
+    return found
+
+
+def _emptied(place: TopicPartition, stored: Stored, known: Mapping[TopicPartition, Found]) -> Found:
+    """Cut to nothing, when its neighbours were cut, or before its own last record was written."""
+    times = [each.since for other, each in known.items() if other.topic == place.topic and each.since is not None]
+    if stored.last_at is not None:
+        times.append(stored.last_at - MARGIN)
+    return Found("cut", known[place].next_offset, min(times, default=None), is_old=True)
+
+
+async def _find_each(looker: AIOKafkaConsumer, stored: Mapping[TopicPartition, Stored]) -> dict[TopicPartition, Found]:
+    looker.assign(list(stored))
+    return {place: await _find(looker, place, each) for place, each in stored.items()}
+
+
+async def _find(looker: AIOKafkaConsumer, place: TopicPartition, stored: Stored) -> Found:
     begin, end = await _ends(looker, place)
-    if end >= stored.next_offset and (stored.last_offset < begin or await _still(looker, place, stored)):
-        return Found("same", max(stored.next_offset, begin))
+    if end >= stored.next_offset:
+        there = await _first(looker, place, stored.last_offset) if stored.last_offset >= begin else None
+        if there is None or (there.offset == stored.last_offset and digest(there) == stored.digest):
+            return Found("same", max(stored.next_offset, begin), is_old=there is not None)
     first = await _first(looker, place, begin) if end > begin else None
     if first is None or stored.last_at is None or written_at(first) > stored.last_at:
         return Found("recreated", begin)
     last = await _last(looker, place, begin, end)
     since = min(stored.last_at, written_at(last or first)) - MARGIN
-    return Found("cut", await _from(looker, place, since, most=min(end, stored.next_offset)), since)
+    resumed = await _from(looker, place, since, most=min(end, stored.next_offset))
+    return Found("cut", resumed, since, is_old=True)
 
 
 async def _ends(looker: AIOKafkaConsumer, place: TopicPartition) -> tuple[int, int]:
     begins, ends = await looker.beginning_offsets([place]), await looker.end_offsets([place])
     return begins[place], ends[place]
-
-
-async def _still(looker: AIOKafkaConsumer, place: TopicPartition, stored: Stored) -> bool:
-    """Whether the record that was read last is there; where nothing can be read, nothing speaks against it."""
-    record = await _first(looker, place, stored.last_offset)
-    return record is None or (record.offset == stored.last_offset and digest(record) == stored.digest)
 
 
 async def _first(looker: AIOKafkaConsumer, place: TopicPartition, offset: int) -> ConsumerRecord | None:

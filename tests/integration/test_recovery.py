@@ -17,6 +17,8 @@ from services.cli.app import run
 from services.cli.invocation import Invocation
 from services.ingest import replay
 from services.ingest.replay import Scope
+from services.local.stack import LocalStack
+from services.platform.clock import SystemClock
 from tests.recovery_road import SmallRoad, small_road
 from tests.stack import Database
 from tests.whole_road import ratings
@@ -112,13 +114,30 @@ async def test_a_killed_replay_goes_on_where_it_stopped(road: SmallRoad) -> None
     await engine.dispose()
 
 
-async def test_facts_that_kafka_lost_are_published_again(road: SmallRoad) -> None:
-    """Acknowledged, and never seen by scoring: the reconciler finds out, once scoring has answered all the rest."""
+async def test_what_kafka_lost_comes_back(road: SmallRoad, stack: LocalStack) -> None:
+    """Facts acknowledged and never seen by scoring; then the end of every log, answers and table included."""
     await road.post(ratings(3, 3))
     lost = "with gone as (delete from ingest.outbox where number % 3 = 0 returning tenant_id, event_id)"
     await road.ask(f"{lost} insert into ingest.publication select tenant_id, event_id, now() from gone")
-    async with road.relaying(), road.scoring(), road.alerting():
-        reconciler = road.reconciler()
-        assert await reconciler.turn() == 3
-        await road.settled()
-        assert await reconciler.turn() == 0
+    reconciler = road.reconciler()
+    async with road.relaying(), road.alerting():
+        async with road.scoring():
+            assert await reconciler.turn() == 3
+            await road.settled()
+            assert await reconciler.turn() == 0
+            before = int(1000 * SystemClock().now().timestamp())
+            await road.post(renamed(ratings(6, 6)))
+            await road.settled()
+        await road.lose_the_end(stack, before)
+        async with road.scoring():
+            await road.until_seen("select count(*) > 0 from ingest.log_cut")
+            assert await reconciler.turn() >= 36
+            await road.post(renamed(ratings(6, 7))[36:])
+            await road.settled()
+            code, said = await attune(road, "verify", "--all")
+            assert (code, said.splitlines()[-1]) == (0, "0 of 9 episodes differ from their facts")
+
+
+def renamed(posts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same of other clients."""
+    return [post | {"id": f"X{post['id']}", "client": f"X{post['client']}"} for post in posts]

@@ -70,34 +70,22 @@ async def stored_offsets(
     Raises:
         LogReplaced: a topic was recreated.
     """
-    looker.assign(places)
-    resumed = {}
-    for place in places:
-        stored = await _stored(connection, place)
-        resumed[place] = found = await _find(looker, place, stored)
-        if found.log == "recreated":
+    found = await find(looker, await _stored(connection), places)
+    for place, each in found.items():
+        if each.log == "recreated":
             raise LogReplaced(f"{place.topic}/{place.partition} was recreated", hint="attune replay --all")
-        if found.log == "cut":
-            values = {"topic": place.topic, "partition": place.partition, "next": found.next_offset}
+        if each.log == "cut":
+            values = {"topic": place.topic, "partition": place.partition, "next": each.next_offset}
             await connection.execute(sql.MOVE_BACK, values)
-    return resumed
-
-
-async def _find(looker: AIOKafkaConsumer, place: TopicPartition, stored: Stored | None) -> Found:
-    if stored is not None:
-        return await find(looker, place, stored)
-    return Found("same", (await looker.beginning_offsets([place]))[place])
+    begins = await looker.beginning_offsets([place for place in places if place not in found])
+    return found | {place: Found("same", offset) for place, offset in begins.items()}
 
 
 async def recreated(connection: AsyncConnection, looker: AIOKafkaConsumer) -> list[TopicPartition]:
     """Which partitions are not the ones that were read before: what `attune replay --all` makes whole."""
-    rows = (await connection.execute(sql.ALL_OFFSETS)).all()
-    places = {TopicPartition(row.topic, row.partition): Stored(*row[2:]) for row in rows}
-    known = await looker.topics()
-    there = {place: stored for place, stored in places.items() if place.topic in known}
-    looker.assign(list(there))
-    found = {place: await find(looker, place, stored) for place, stored in there.items()}
-    return [place for place in places if place not in found or found[place].log == "recreated"]
+    stored, known = await _stored(connection), await looker.topics()
+    found = await find(looker, stored, [place for place in stored if place.topic in known])
+    return [place for place in stored if place not in found or found[place].log == "recreated"]
 
 
 async def forget(connection: AsyncConnection, places: Iterable[TopicPartition]) -> None:
@@ -106,7 +94,6 @@ async def forget(connection: AsyncConnection, places: Iterable[TopicPartition]) 
         await connection.execute(sql.FORGET_OFFSET, {"topic": place.topic, "partition": place.partition})
 
 
-async def _stored(connection: AsyncConnection, place: TopicPartition) -> Stored | None:
-    about = {"topic": place.topic, "partition": place.partition}
-    row = (await connection.execute(sql.OFFSET, about)).one_or_none()
-    return None if row is None else Stored(*row)
+async def _stored(connection: AsyncConnection) -> dict[TopicPartition, Stored]:
+    rows = (await connection.execute(sql.ALL_OFFSETS)).all()
+    return {TopicPartition(row.topic, row.partition): Stored(*row[2:]) for row in rows}

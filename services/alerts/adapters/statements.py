@@ -131,10 +131,6 @@ OWNERS = text("""
     select episode_id, owner_id from alerts.episode
     where tenant_id = any(cast(:tenants as uuid[])) and episode_id = any(cast(:episodes as uuid[]))
 """)
-OFFSET = text("""
-    select next_offset, last_offset, digest, last_at from alerts.consumer_offset
-    where topic = :topic and partition = :partition
-""")
 ALL_OFFSETS = text("""
     select topic, partition, next_offset, last_offset, digest, last_at from alerts.consumer_offset
     order by topic, partition
