@@ -18,7 +18,7 @@ RESOLVE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate
 
 CHECKS := "ruff check ." "ruff format --check ." "mypy" "lint-imports --no-cache" "python -m schemas check" "deploy/check"
 
-.PHONY: help setup demo up test check bench lock clean
+.PHONY: help setup demo up test check bench chaos lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' Makefile
@@ -39,6 +39,9 @@ test: setup ## every test, against a real Kafka and PostgreSQL of its own
 check: $(STAMP) $(DEPLOY_STAMP) ## lint, format, types, the dependency rule, the published schemas, the manifests
 	@printf '%s\n' $(CHECKS) | xargs -P 4 -I{} bash -c \
 	  'told=$$(PATH=$(CURDIR)/$(BIN):$$PATH {} 2>&1) && echo "ok      {}" || { echo "failed  {}"; echo "$$told"; exit 1; }'
+
+chaos: setup ## every fault there is, for half an hour; ARGS="--help" tells more
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 bench: setup ## measure what has a number to keep
 	@$(BIN)/pytest tests/benchmarks --benchmark-enable --benchmark-only

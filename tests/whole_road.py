@@ -18,7 +18,8 @@ from typing import Any
 from uuid import UUID
 
 import httpx
-from sqlalchemy import text
+from sqlalchemy import NullPool, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from migrations.run import upgrade
@@ -124,8 +125,14 @@ class Road:
     # ---------------------------------------------------------------- looked at
 
     async def count(self, query: str) -> int:
-        async with self.database.connect() as connection:
-            return int((await connection.execute(text(query), {"tenant": self.tenant})).scalar_one())
+        """A number; while PostgreSQL is away, once it is back."""
+        for _ in range(600):
+            try:
+                async with self.database.connect() as connection:
+                    return int((await connection.execute(text(query), {"tenant": self.tenant})).scalar_one())
+            except (DBAPIError, OSError):
+                await asyncio.sleep(0.1)
+        raise AssertionError("PostgreSQL did not come back within a minute")
 
     def beyond(self, count: int) -> Callable[[], Awaitable[bool]]:
         """Whether more than so many posts have been answered."""
@@ -220,14 +227,14 @@ async def until(condition: Callable[[], Awaitable[bool]], what: str, *, within: 
 
 
 @asynccontextmanager
-async def whole_road() -> AsyncIterator[Road]:
-    """Everything, on free ports, gone at the end."""
+async def whole_road(**environment: str) -> AsyncIterator[Road]:
+    """Everything, on free ports, gone at the end; `environment` is told to our own processes."""
     folder = _folder()
     try:
-        stack = _stack(folder)
+        stack = _stack(folder, environment)
         async with stack.running():
             tenant, key = await _clinic(stack)
-            engine = create_async_engine(stack.postgres.url("postgres"))
+            engine = create_async_engine(stack.postgres.url("postgres"), poolclass=NullPool)
             try:
                 yield Road(stack, key, tenant, engine)
             finally:
@@ -243,7 +250,7 @@ def _folder() -> Path:
     return folder
 
 
-def _stack(folder: Path) -> LocalStack:
+def _stack(folder: Path, told: Mapping[str, str]) -> LocalStack:
     settings = LocalSettings(
         home=folder,
         cache_dir=LocalSettings().cache,
@@ -257,6 +264,7 @@ def _stack(folder: Path) -> LocalStack:
     environment = os.environ | {
         "ATTUNE_KAFKA_SESSION_TIMEOUT_MS": str(int(SESSION_TIMEOUT_SECONDS * 1000)),
         "ATTUNE_KAFKA_PARTITIONS": "4",
+        **told,
     }
     return LocalStack(settings, ensure(settings, Silent()), environment, steps=(_migrate, _topics))
 
