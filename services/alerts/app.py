@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.responses import Response
 
 from services.alerts import api
@@ -25,11 +25,12 @@ from services.alerts.models import OUTBOX
 from services.alerts.settings import AlertsSettings
 from services.alerts.sweep import Sweep
 from services.alerts.web import build_pages
-from services.platform import db, health, kafka, logs, problems
+from services.platform import db, health, logs, problems
 from services.platform.auth import Keys
 from services.platform.clock import Clock, SystemClock
 from services.platform.errors import ConfigurationError
 from services.platform.outbox import Relay, Row
+from services.platform.outbox import producer as outbox_producer
 from services.platform.vault import Vault, VaultKeys
 
 
@@ -109,6 +110,7 @@ class _Relaying:
     settings: AlertsSettings
     engine: AsyncEngine
     metrics: AlertsMetrics
+    also: str = ""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`, through every absence of Kafka; a producer that Kafka has given up is replaced."""
@@ -120,15 +122,15 @@ class _Relaying:
                 await asyncio.sleep(1)
 
     async def _publish(self, stop: asyncio.Event) -> None:
-        producer = kafka.producer(self.settings, linger_ms=0)
+        producer = outbox_producer(self.settings)
         try:
             await producer.start()
-            await Relay(self.engine, producer, OUTBOX, self.settings.kafka_topic_prefix, self).run(stop)
+            await Relay(self.engine, producer, OUTBOX, self.settings.kafka_topic_prefix, self, hands=1).run(stop)
         finally:
             with contextlib.suppress(KafkaError):
                 await producer.stop()
 
-    async def published(self, _: AsyncConnection, rows: Sequence[Row]) -> None:
+    def published(self, rows: Sequence[Row]) -> None:
         self.metrics.published.inc(len(rows))
 
     def failed(self, reason: str) -> None:  # noqa: ARG002 - the relay logs it

@@ -142,4 +142,4 @@ class ConsumerOffset(Base):
 
 class Outbox(OutboxColumns, Base):
     __tablename__ = "outbox"
-    __table_args__ = (Index("ix_alerts_outbox_turn", "lane", "tenant_id", "number"), {"schema": SCHEMA})
+    __table_args__ = (Index("ix_alerts_outbox_bucket", "lane", "bucket", "tenant_id", "number"), {"schema": SCHEMA})

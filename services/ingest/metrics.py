@@ -59,6 +59,8 @@ class RelayMetrics:
     failures: Counter = field(init=False)
     delay_seconds: Histogram = field(init=False)
     waiting: Gauge = field(init=False)
+    oldest_seconds: Gauge = field(init=False)
+    rounds: Counter = field(init=False)
     republished: Counter = field(init=False)
 
     def __post_init__(self) -> None:
@@ -74,4 +76,13 @@ class RelayMetrics:
             buckets=(*_SECONDS, 10.0, 30.0, 60.0, 300.0),
             registry=own,
         )
-        self.waiting = Gauge("attune_relay_waiting_rows", "Rows in the outbox, as last counted", registry=own)
+        self.rounds = Counter("attune_relay_rounds", "Rounds of rows published and deleted", registry=own)
+        self.waiting = Gauge(
+            "attune_relay_waiting_rows",
+            "Rows in the outbox, as last counted, up to 100,000 a lane",
+            ["lane"],
+            registry=own,
+        )
+        self.oldest_seconds = Gauge(
+            "attune_relay_oldest_seconds", "Age of the oldest row that waits, 0 without one", ["lane"], registry=own
+        )

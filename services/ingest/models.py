@@ -62,7 +62,7 @@ class Episode(Base):
 
 class Outbox(OutboxColumns, Base):
     __tablename__ = "outbox"
-    __table_args__ = (Index("ix_outbox_turn", "lane", "tenant_id", "number"), {"schema": SCHEMA})
+    __table_args__ = (Index("ix_outbox_bucket", "lane", "bucket", "tenant_id", "number"), {"schema": SCHEMA})
 
 
 class Publication(Base):

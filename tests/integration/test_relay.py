@@ -14,13 +14,14 @@ from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from schemas.codec import Record
 from schemas.topics import RISK_ITEMS, SESSION_EVENTS
 from services.ingest.models import OUTBOX
-from services.platform import kafka
+from services.platform import kafka, outbox
 from services.platform.outbox import Lane, Outgoing, Relay, Row, append
+from services.platform.outbox.rows import BUCKETS
 from services.platform.settings import Settings
 from tests.scoring_worker import free_port
 from tests.stack import Database
@@ -31,11 +32,13 @@ LONG = 30.0
 class Seen:
     """An observer that remembers the order of acknowledgement."""
 
+    also = ""
+
     def __init__(self) -> None:
         self.rounds: list[list[Row]] = []
         self.failures: list[str] = []
 
-    async def published(self, connection: AsyncConnection, rows: Sequence[Row]) -> None:  # noqa: ARG002 - the protocol
+    def published(self, rows: Sequence[Row]) -> None:
         self.rounds.append(list(rows))
 
     def failed(self, reason: str) -> None:
@@ -83,10 +86,10 @@ async def until(condition: Callable[[], Awaitable[bool]], seconds: float = LONG)
 
 
 @asynccontextmanager
-async def relaying(settings: Settings, engine: AsyncEngine, seen: Seen) -> AsyncIterator[Relay]:
-    stop, producer = asyncio.Event(), kafka.producer(settings, linger_ms=0)
+async def relaying(settings: Settings, engine: AsyncEngine, seen: Seen, hands: int = 2) -> AsyncIterator[Relay]:
+    stop, producer = asyncio.Event(), outbox.producer(settings)
     await producer.start()
-    relay = Relay(engine, producer, OUTBOX, settings.kafka_topic_prefix, seen)
+    relay = Relay(engine, producer, OUTBOX, settings.kafka_topic_prefix, seen, hands)
     task = asyncio.create_task(relay.run(stop))
     try:
         yield relay
@@ -131,25 +134,24 @@ async def test_risk_goes_first_and_tenants_take_turns(
     await fill(database, 3, tenant=small)
     await fill(database, 2, tenant=large, lane=Lane.RISK)
     seen = Seen()
-    async with relaying(settings, engine, seen):
+    async with relaying(settings, engine, seen, hands=1):
         await until(lambda: _is_empty(engine))
     assert {row.topic for row in seen.rounds[0]} == {RISK_ITEMS.name}
     assert sum(row.tenant_id == small for row in seen.rounds[1]) == 3
 
 
-async def test_the_second_takes_over_when_the_first_loses_its_lock(
+async def test_two_share_the_buckets_and_one_takes_over_what_the_other_loses(
     settings: Settings, database: Database, engine: AsyncEngine
 ) -> None:
-    """One works and one waits; when the first one's connection dies, the lock is held again."""
-    other = create_async_engine(database.url("attune_relay"))
-    async with relaying(settings, engine, Seen()) as first, relaying(settings, other, Seen()) as second:
-        await until(lambda: _is(lambda: first.holding or second.holding))
-        assert not (first.holding and second.holding)
-        await _end_the_holder(database)
-        await fill(database, 500)
-        await until(lambda: _is_empty(engine))
-        await until(lambda: _is(lambda: first.holding != second.holding))
-    await other.dispose()
+    """Each holds half; when the locks' connections die they share again; when one leaves, the other holds all."""
+    async with relaying(settings, engine, Seen()) as first:
+        async with relaying(settings, engine, Seen()) as second:
+            await until(lambda: _is(lambda: _shared(first, second)))
+            await _end_the_holders(database)
+            await fill(database, 500)
+            await until(lambda: _is_empty(engine))
+            await until(lambda: _is(lambda: _shared(first, second)))
+        await until(lambda: _is(lambda: len(first.buckets.owned) == BUCKETS))
     assert await published(settings) == in_order(500)
 
 
@@ -202,16 +204,22 @@ async def _between(engine: AsyncEngine, least: int, most: int) -> bool:
     return least <= await left(engine) <= most
 
 
-async def _end_the_holder(database: Database) -> None:
+def _shared(first: Relay, second: Relay) -> bool:
+    one, other = first.buckets.owned, second.buckets.owned
+    return len(one) == len(other) == BUCKETS // 2 and not one & other
+
+
+async def _end_the_holders(database: Database) -> None:
     superuser = create_async_engine(database.url("postgres"))
     async with superuser.begin() as connection:
         ended = await connection.execute(
             text(
-                "select pg_terminate_backend(l.pid) from pg_locks l join pg_database d on d.oid = l.database"
-                " where locktype = 'advisory' and granted and datname = current_database()"
+                "select pg_terminate_backend(pid) from (select distinct l.pid from pg_locks l"
+                " join pg_database d on d.oid = l.database"
+                " where locktype = 'advisory' and granted and datname = current_database()) as holders"
             )
         )
-        assert ended.scalars().all() == [True]
+        assert ended.scalars().all() == [True, True]
     await superuser.dispose()
 
 

@@ -7,7 +7,6 @@ import contextlib
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.ingest.metrics import RelayMetrics
@@ -15,9 +14,9 @@ from services.ingest.models import OUTBOX
 from services.ingest.reconcile import Reconciler
 from services.ingest.relay.observer import PublicationNotes
 from services.ingest.settings import RelaySettings
-from services.platform import db, health, kafka, logs, process
+from services.platform import db, health, logs, process
 from services.platform.clock import SystemClock
-from services.platform.outbox import Relay
+from services.platform.outbox import Lane, Relay, producer, statements
 
 COUNT_SECONDS = 5.0
 
@@ -42,39 +41,41 @@ async def _serve(stop: asyncio.Event) -> None:
 async def _publish(settings: RelaySettings, engine: AsyncEngine, metrics: RelayMetrics, stop: asyncio.Event) -> None:
     """With one producer after the other: one that Kafka has given up is replaced, the outbox keeps its rows."""
     observer = PublicationNotes(metrics, SystemClock())
-    while (producer := await _connected(settings, stop)) is not None:
+    while (made := await _connected(settings, stop)) is not None:
         try:
-            await Relay(engine, producer, OUTBOX, settings.kafka_topic_prefix, observer).run(stop)
+            await Relay(engine, made, OUTBOX, settings.kafka_topic_prefix, observer).run(stop)
         except KafkaError as error:
             observer.failed(type(error).__name__)
             logs.get("relay").warning("producer lost, taking a new one", reason=type(error).__name__)
         finally:
             with contextlib.suppress(KafkaError):
-                await producer.stop()
+                await made.stop()
 
 
 async def _connected(settings: RelaySettings, stop: asyncio.Event) -> AIOKafkaProducer | None:
     """A producer, once Kafka answers; until then the outbox keeps everything."""
     while not stop.is_set():
-        producer = kafka.producer(settings, linger_ms=0)
+        made = producer(settings)
         try:
-            await producer.start()
+            await made.start()
         except KafkaError as error:
             logs.get("relay").warning("no Kafka yet", reason=type(error).__name__)
-            await producer.stop()
+            await made.stop()
             await asyncio.sleep(1)
         else:
-            return producer
+            return made
     return None
 
 
 async def _count(engine: AsyncEngine, metrics: RelayMetrics) -> None:
-    """How much waits, for dashboards."""
-    query = text(f"select count(*) from (select 1 from {OUTBOX} limit 1000000) as waiting")  # noqa: S608 - ours
+    """How much waits and since when, for dashboards."""
     while True:
         try:
             async with engine.connect() as connection:
-                metrics.waiting.set((await connection.execute(query)).scalar_one())
+                counted = await connection.execute(statements.backlog(OUTBOX), {"lanes": list(Lane)})
+            for lane, rows, seconds in counted:
+                metrics.waiting.labels(Lane(lane).name.lower()).set(rows)
+                metrics.oldest_seconds.labels(Lane(lane).name.lower()).set(seconds or 0.0)
         except Exception as error:
             if not db.is_transient(error):
                 raise

@@ -1,0 +1,100 @@
+"""The table of what waits to be published, and how a transaction adds to it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+from enum import IntEnum
+from typing import NamedTuple
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import BigInteger, Computed, Identity, LargeBinary, SmallInteger, String
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.orm import Mapped, mapped_column
+
+from schemas.codec import Record
+from services.platform.outbox import statements as sql
+
+BUCKETS = 16
+"""Into how many parts the keys fall; most replicas that can work at once. A change is a migration."""
+
+
+class Lane(IntEnum):
+    """Which queue a row waits in; a lower one is emptied first."""
+
+    RISK = 0
+    LIVE = 1
+    BULK = 2
+
+
+class OutboxColumns:
+    """The columns of an outbox table; a service gives it its own name and schema.
+
+    `bucket` is PostgreSQL's to compute: whoever appends, in whatever version, need not know of it.
+    """
+
+    number: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    tenant_id: Mapped[UUID]
+    event_id: Mapped[UUID]
+    lane: Mapped[int] = mapped_column(SmallInteger)
+    topic: Mapped[str] = mapped_column(String(100))
+    key: Mapped[bytes] = mapped_column(LargeBinary)
+    value: Mapped[bytes] = mapped_column(LargeBinary)
+    headers: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime]
+    bucket: Mapped[int] = mapped_column(
+        SmallInteger, Computed(f"(get_byte(sha256(key), 0) % {BUCKETS})::smallint", persisted=True)
+    )
+
+
+class Outgoing(NamedTuple):
+    """A record to publish: `topic` without the installation's prefix."""
+
+    tenant_id: UUID
+    event_id: UUID
+    lane: Lane
+    topic: str
+    record: Record
+
+
+class Row(NamedTuple):
+    """A row as the relay reads it."""
+
+    number: int
+    tenant_id: UUID
+    lane: int
+    bucket: int
+    topic: str
+    key: bytes
+    value: bytes
+    headers: bytes
+    created_at: datetime
+
+
+async def append(connection: AsyncConnection, table: str, rows: Sequence[Outgoing]) -> None:
+    """Put rows into an outbox, in the caller's transaction, and wake its relays at commit."""
+    if not rows:
+        return
+    keys = {row.record.key for row in rows}
+    columns = {
+        "tenants": [row.tenant_id for row in rows],
+        "events": [row.event_id for row in rows],
+        "lanes": [int(row.lane) for row in rows],
+        "topics": [row.topic for row in rows],
+        "keys": [row.record.key for row in rows],
+        "values": [row.record.value for row in rows],
+        "headers": [msgspec.msgpack.encode(row.record.headers) for row in rows],
+    }
+    names = {"channel": sql.channel(table), "buckets": " ".join(str(each) for each in sorted(set(map(bucket, keys))))}
+    await connection.execute(sql.append(table), columns | names)
+
+
+def bucket(key: bytes) -> int:
+    """The bucket of a key, as PostgreSQL computes it.
+
+    >>> bucket(b"tenant:client")
+    0
+    """
+    return hashlib.sha256(key).digest()[0] % BUCKETS
