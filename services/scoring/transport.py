@@ -22,6 +22,7 @@ from faust.transport.drivers.aiokafka import Transport, ensure_aiokafka_TP
 from faust.types import TP
 from mode.types.services import ServiceT
 
+from services.platform import logs
 from services.scoring.ports import Change, Sink
 
 FETCH_WAIT_MS = 100
@@ -201,9 +202,18 @@ class ListConsumer(Consumer):
         return True
 
     async def perform_seek(self) -> None:
-        """Start each source partition where the group left it, or at its beginning."""
-        for tp in [tp for tp in self.assignment() if tp.topic == self.source]:
+        """Start each source partition where the group left it, or at its beginning.
+
+        A log that is shorter than that was cut or recreated. It is read from its beginning: a fact that is held already
+        is answered again, and changes nothing.
+        """
+        sources = [tp for tp in self.assignment() if tp.topic == self.source]
+        ends = await self.highwaters(*sources)
+        for tp in sources:
             committed = await self._kafka.committed(ensure_aiokafka_TP(tp))
+            if committed is not None and committed > ends[tp]:
+                logs.get("scoring").warning("the log lost what was read of it: from its beginning", **tp._asdict())
+                committed = None
             self._committed_offset[tp] = committed
             if committed is None:
                 await self._kafka.seek_to_beginning(ensure_aiokafka_TP(tp))
