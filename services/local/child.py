@@ -13,8 +13,10 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import psutil
+if TYPE_CHECKING:
+    import psutil
 
 Probe = Callable[[], Awaitable[None]]
 """Returns when the process can do its work, raises `OSError` or `AttuneError` when it cannot yet."""
@@ -117,6 +119,8 @@ async def end_orphans(folder: Path, *, patience: float = 3.0) -> None:
 
     Most orphans of a killed PostgreSQL leave by themselves; a busy one does not.
     """
+    import psutil  # noqa: PLC0415 - of the extra `local`; `attune` runs without it
+
     deadline = time.monotonic() + patience
     while (left := _working_in(folder)) and time.monotonic() < deadline:  # noqa: ASYNC110 - likewise
         await asyncio.sleep(POLL_SECONDS)
@@ -128,5 +132,7 @@ async def end_orphans(folder: Path, *, patience: float = 3.0) -> None:
 
 
 def _working_in(folder: Path) -> list[psutil.Process]:
+    import psutil  # noqa: PLC0415 - likewise
+
     place = str(folder.resolve())
     return [process for process in psutil.process_iter(["cwd"]) if process.info["cwd"] == place]

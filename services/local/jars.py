@@ -12,7 +12,6 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import httpx
-from jgo.constants import MAVEN_CENTRAL_URL
 
 from services.local.errors import DownloadFailed, WrongHash
 from services.local.progress import Steps
@@ -53,6 +52,8 @@ def pinned(pins: Path = PINS) -> tuple[Jar, ...]:
 
 def repository(settings: LocalSettings, user_home: Path) -> str:
     """The setting, else the mirror in the user's Maven settings, else the address that jgo knows."""
+    from jgo.constants import MAVEN_CENTRAL_URL  # noqa: PLC0415 - of the extra `local`; `attune` runs without it
+
     found = settings.maven_repository or _maven_mirror(user_home / ".m2" / "settings.xml") or MAVEN_CENTRAL_URL
     return str(found).rstrip("/")
 

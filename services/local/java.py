@@ -9,8 +9,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import uv
-
 from services.local.errors import DownloadFailed
 from services.local.progress import Steps
 from services.local.settings import CHECKOUT, LocalSettings
@@ -82,6 +80,8 @@ def _install(cache: Path) -> None:
 
 def _installers() -> Iterator[list[str]]:
     """First uv, which is quick; then pip, which knows the user's pip settings, such as a mirror."""
+    import uv  # noqa: PLC0415 - of the tools; `attune` runs without it
+
     yield [uv.find_uv_bin(), "pip", "install", "--python", sys.executable]
     yield [sys.executable, "-m", "pip", "install"]
 

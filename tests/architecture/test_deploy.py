@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any, get_args
 
@@ -278,3 +281,15 @@ def test_commands_of_the_image_exist() -> None:
     commands = [container(name)["args"] for name in workloads()] + [pod(job)["containers"][0]["args"]]
     assert all(importlib.util.find_spec(f"{command[0]}.__main__") for command in commands)
     assert pod(job)["containers"][0]["args"] == ["services", "migrate", "up"]
+
+
+def test_the_image_needs_what_its_lock_has_and_no_more() -> None:
+    """Services and `attune` start without the local stack's packages and the tools, which the image does not have."""
+    lock = (CHECKOUT / "requirements" / "run.lock").read_text("utf-8")
+    locked = {"attune", *re.findall(r"^([a-z0-9._-]+)==", lock, flags=re.MULTILINE)}
+    found = packages_distributions()
+    absent = {name for name, of in found.items() if not {re.sub("[._]", "-", each.lower()) for each in of} & locked}
+    assert "jgo" in absent
+    modules = ["services.__main__", *(f"{program.module}.__main__" for program in PROGRAMS)]
+    script = f"import sys; sys.modules.update(dict.fromkeys({sorted(absent)!r})); import {', '.join(modules)}"
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=CHECKOUT)
