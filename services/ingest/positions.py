@@ -58,9 +58,10 @@ async def resume(
     """Where to go on in each partition. That a log was cut is noted, once, for the reconciler."""
     known = {TopicPartition(row.topic, row.partition): Stored(*row[2:]) for row in await connection.execute(_ALL)}
     found = await find(looker, known, places)
-    for place in [place for place, each in found.items() if each.log == "cut"]:
-        values = {"topic": place.topic, "partition": place.partition, "since": found[place].since}
-        await connection.execute(_CUT, values)
+    for place, each in found.items():
+        if each.log == "cut" and each.since is not None:  # else nothing was read of it that could be lost
+            values = {"topic": place.topic, "partition": place.partition, "since": each.since}
+            await connection.execute(_CUT, values)
     lost = {place: from_here(each.next_offset) for place, each in found.items() if each.log != "same"}
     if lost:
         await connection.execute(_MOVE, _columns(lost))

@@ -131,8 +131,9 @@ async def test_what_kafka_lost_comes_back(road: SmallRoad, stack: LocalStack) ->
         await road.lose_the_end(stack, before)
         async with road.scoring():
             await road.until_seen("select count(*) > 0 from ingest.log_cut")
+            await road.post(renamed(ratings(6, 7))[36:])  # scored without the history that was lost
+            await road.until_seen("select (select count(*) from ingest.outcome) = (select count(*) from ingest.inbox)")
             assert await reconciler.turn() >= 36
-            await road.post(renamed(ratings(6, 7))[36:])
             await road.settled()
             code, said = await attune(road, "verify", "--all")
             assert (code, said.splitlines()[-1]) == (0, "0 of 9 episodes differ from their facts")
