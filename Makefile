@@ -43,8 +43,8 @@ check: $(STAMP) $(DEPLOY_STAMP) ## lint, format, types, the dependency rule, the
 chaos: setup ## every fault there is, for half an hour; ARGS="--help" tells more
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
-bench: setup ## measure what has a number to keep
-	@$(BIN)/pytest tests/benchmarks --benchmark-enable --benchmark-only
+bench: setup ## measure what has a number to keep, into docs/benchmarks.md
+	@$(BIN)/python -m tests.benchmarks --write $(ARGS)
 
 lock: $(STAMP) ## resolve pyproject.toml anew into requirements/*.lock, with hashes
 	@$(RESOLVE) --upgrade --extra dev pyproject.toml -o $(LOCK)

@@ -27,14 +27,19 @@ async def _with_signals(main: Main) -> None:
     await main(stop)
 
 
+def tune() -> None:
+    """Look for cyclic garbage seldom, and never again at what lives as long as the process."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_EVERY)
+
+
 def run(main: Main) -> None:
     """Run `main` until it returns; it should return soon after the event is set.
 
     An expected failure (`AttuneError`, bad settings) ends the process with one line and exit code 2.
     """
-    gc.collect()
-    gc.freeze()  # modules live as long as the process: not to be looked at again
-    gc.set_threshold(GARBAGE_EVERY)
+    tune()
     try:
         uvloop.run(_with_signals(main))
     except AttuneError as error:

@@ -1,0 +1,53 @@
+"""`make bench`: what has a number to keep, each beside its ceiling or peer, and docs/benchmarks.md written from it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.benchmarks import report, scoring
+from tests.benchmarks.harness import Row, keep, say
+
+FAMILIES: dict[str, Callable[[int], Awaitable[list[Row]]]] = {
+    "append": scoring.append,
+    "scoring": scoring.road,
+}
+
+
+def main() -> int:
+    """Measure, print, keep."""
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--only", choices=FAMILIES, action="append", help="this family; may be repeated")
+    parser.add_argument("--rounds", type=int, default=5, help="of ours and the peer in turn (default: 5)")
+    parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md from all that is kept")
+    given = parser.parse_args()
+    rows: list[Row] = []
+    for name in given.only or FAMILIES:
+        say(f"{name}:")
+        rows += asyncio.run(_family(name, given.rounds))
+    keep(rows)
+    if given.write:
+        report.write()
+    Console(width=150).print(_table(rows))
+    return 0
+
+
+async def _family(name: str, rounds: int) -> list[Row]:
+    return await FAMILIES[name](rounds)
+
+
+def _table(rows: list[Row]) -> Table:
+    made = Table("step", "beside", "ours", "beside it", "ratio", "aim", "reached")
+    for row in rows:
+        cells = report.cells(row)
+        made.add_row(*cells)
+    return made
+
+
+if __name__ == "__main__":
+    sys.exit(main())
