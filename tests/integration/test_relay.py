@@ -21,7 +21,7 @@ from schemas.topics import RISK_ITEMS, SESSION_EVENTS
 from services.ingest.models import OUTBOX
 from services.platform import kafka, outbox
 from services.platform.outbox import Lane, Outgoing, Relay, Row, append
-from services.platform.outbox.rows import BUCKETS
+from services.platform.outbox.rows import BUCKETS, bucket
 from services.platform.settings import Settings
 from tests.scoring_worker import free_port
 from tests.stack import Database
@@ -61,12 +61,14 @@ async def engine(database: Database) -> AsyncIterator[AsyncEngine]:
     await made.dispose()
 
 
-async def fill(database: Database, count: int, *, tenant: UUID | None = None, lane: Lane = Lane.LIVE) -> None:
-    """`count` rows over ten keys; each value is its place."""
+async def fill(
+    database: Database, count: int, *, tenant: UUID | None = None, lane: Lane = Lane.LIVE, first: int = 0
+) -> None:
+    """`count` rows over ten keys; each value is its place, counted from `first`."""
     topic = RISK_ITEMS.name if lane is Lane.RISK else SESSION_EVENTS.name
     rows = [
         Outgoing(tenant or UUID(int=1), uuid4(), lane, topic, Record(f"k{n % 10}".encode(), str(n).encode(), ()))
-        for n in range(count)
+        for n in range(first, first + count)
     ]
     superuser = create_async_engine(database.url("postgres"))
     async with superuser.begin() as connection:
@@ -155,6 +157,72 @@ async def test_two_share_the_buckets_and_one_takes_over_what_the_other_loses(
     assert await published(settings) == in_order(500)
 
 
+async def test_live_goes_before_a_backfill_and_backfills_take_turns(
+    settings: Settings, database: Database, engine: AsyncEngine
+) -> None:
+    """Live rows are first; a small backfill is in the first bulk round beside a large one; no round is large."""
+    large, small = UUID(int=1), UUID(int=2)
+    await fill(database, 4_000, tenant=large, lane=Lane.BULK)
+    await fill(database, 40, tenant=small, lane=Lane.BULK)
+    await fill(database, 4, tenant=large)
+    seen = Seen()
+    async with relaying(settings, engine, seen, hands=1):
+        await until(lambda: _is_empty(engine))
+    live, bulk = seen.rounds[0], seen.rounds[1:]
+    assert [(row.lane, row.tenant_id) for row in live] == [(Lane.LIVE, large)] * 4
+    assert sum(row.tenant_id == small for row in bulk[0]) == 40
+    assert max(map(len, bulk)) <= 1_000
+
+
+async def test_a_round_is_bounded_in_bytes(settings: Settings, database: Database, engine: AsyncEngine) -> None:
+    """Few large rows to a round: memory does not grow with what is posted."""
+    large = Record(b"k", bytes(500_000), ())
+    superuser = create_async_engine(database.url("postgres"))
+    async with superuser.begin() as connection:
+        rows = [Outgoing(UUID(int=1), uuid4(), Lane.BULK, SESSION_EVENTS.name, large) for _ in range(8)]
+        await append(connection, OUTBOX, rows)
+    await superuser.dispose()
+    seen = Seen()
+    async with relaying(settings, engine, seen):
+        await until(lambda: _is_empty(engine))
+    assert [len(each) for each in seen.rounds] == [3, 3, 2]  # until a mebibyte is reached
+
+
+async def test_beside_the_version_before_buckets(settings: Settings, database: Database, engine: AsyncEngine) -> None:
+    """What its ingest appends is published; while its relay holds the table, ours stands by."""
+    superuser = create_async_engine(database.url("postgres"), isolation_level="AUTOCOMMIT")
+    lock = {"table": OUTBOX}
+    async with superuser.connect() as old, relaying(settings, engine, Seen()) as relay:
+        await until(lambda: _is(lambda: len(relay.buckets.owned) == BUCKETS))
+        other = await old.execute(text("select pg_try_advisory_lock(hashtextextended(:table, 0))"), lock)
+        assert not other.scalar_one()
+        await old.execute(
+            text(
+                "with woken as (select pg_notify('ingest_outbox', '')) insert into ingest.outbox"
+                " (tenant_id, event_id, lane, topic, key, value, headers, created_at)"
+                " select gen_random_uuid(), gen_random_uuid(), 1, 'session-events',"
+                " convert_to('k' || n % 10, 'utf8'), convert_to(n::text, 'utf8'), '\\x90', clock_timestamp()"
+                " from generate_series(0, 19) as n, woken"
+            )
+        )
+        await until(lambda: _is_empty(engine))
+    async with superuser.connect() as old:
+        await old.execute(text("select pg_advisory_lock(hashtextextended(:table, 0))"), lock)
+        async with relaying(settings, engine, Seen()) as relay:
+            await asyncio.sleep(0.5)
+            assert not relay.buckets.owned
+    await superuser.dispose()
+    assert await published(settings) == in_order(20)
+
+
+@pytest.mark.parametrize("key", [b"", b"k", b"00000000-0000-0000-0000-000000000001:client", bytes(range(256))])
+async def test_the_bucket_is_the_same_here_and_in_postgresql(engine: AsyncEngine, key: bytes) -> None:
+    """A transaction wakes the hand that carries its rows."""
+    async with engine.connect() as connection:
+        query = text("select (get_byte(sha256(cast(:key as bytea)), 0) % 16)")
+        assert (await connection.execute(query, {"key": key})).scalar_one() == bucket(key)
+
+
 async def test_a_topic_that_is_not_there_loses_nothing(
     settings: Settings, database: Database, engine: AsyncEngine
 ) -> None:
@@ -184,12 +252,47 @@ async def test_killed_in_the_middle_and_started_again(
     assert await published(settings) == in_order(count)
 
 
+async def test_three_at_once_one_killed_one_frozen(settings: Settings, database: Database, engine: AsyncEngine) -> None:
+    """Under load: nothing is lost, the first appearances of a key are in order, whatever the frozen one does awake."""
+    async with (
+        process(settings, database),
+        process(settings, database) as frozen,
+        process(settings, database) as killed,
+    ):
+        await until(lambda: _replicas(database, 3))
+        await fill(database, 3_000)
+        frozen.send_signal(signal.SIGSTOP)
+        for first in range(3_000, 9_000, 500):
+            await fill(database, 500, first=first)
+            if first == 4_000:
+                killed.send_signal(signal.SIGKILL)
+        await until(lambda: _is_empty(engine))
+        frozen.send_signal(signal.SIGCONT)
+        await fill(database, 1_000, first=9_000)
+        await until(lambda: _is_empty(engine))
+        await until(lambda: _replicas(database, 2))
+    assert await published(settings) == in_order(10_000)
+
+
 async def test_without_kafka_the_process_waits(database: Database) -> None:
     """Started before Kafka, it stays alive and ready to begin."""
     nowhere = Settings(environment="local", kafka_bootstrap=f"127.0.0.1:{free_port()}")
     async with process(nowhere, database) as started:
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(started.wait(), 4)
+
+
+async def _replicas(database: Database, count: int) -> bool:
+    """Whether so many processes share all buckets."""
+    superuser = create_async_engine(database.url("postgres"))
+    async with superuser.connect() as connection:
+        query = text(
+            "select count(*) from pg_locks l join pg_database d on d.oid = l.database where locktype = 'advisory'"
+            " and objsubid = 2 and mode = 'ExclusiveLock' and granted and datname = current_database() group by l.pid"
+        )
+        shares = (await connection.execute(query)).scalars().all()
+    await superuser.dispose()
+    return len(shares) == count and sum(shares) == BUCKETS
 
 
 async def _is(condition: Callable[[], bool]) -> bool:

@@ -234,8 +234,8 @@ class Relay:
             "rows": kind.rows,
             "bytes": kind.bytes,
         }
-        found = await connection.execute(sql.waiting(self.table), values)
-        rows = [Row(*row) for row in found]
+        found = (await connection.execute(sql.waiting(self.table), values)).all()
+        rows = sorted(map(Row._make, found))
         hand.turn(kind, rows)
         if not rows and after != _FIRST:
             return await self._waiting(hand, kind, connection)

@@ -60,11 +60,11 @@ class Outgoing(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A row as the relay reads it."""
+    """A row as the relay reads it. They sort in the order of publication: by lane, then by number."""
 
+    lane: int
     number: int
     tenant_id: UUID
-    lane: int
     bucket: int
     topic: str
     key: bytes
