@@ -8,8 +8,9 @@ While scoring is down or lags, the waiting goes on: nothing is taken for lost th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from itertools import chain, repeat
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -25,7 +26,8 @@ from services.platform.settings import Settings
 SCORING_GROUP = "attune-scoring"
 """services.scoring's group: part of what an installation's Kafka holds, like a topic's name."""
 ANSWERS = (ALLIANCE_SCORES, DEAD_LETTERS)
-POLL_SECONDS = 0.5
+POLL_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
+"""Between looks, the last for good: what is nearly there is seen at once, what takes hours is seldom asked for."""
 Offsets = Mapping[TopicPartition, int]
 Told = Callable[[int], None]
 _READ = text("select topic, partition, next_offset from ingest.tail_offset")
@@ -38,13 +40,18 @@ async def until_answered(settings: Settings, engine: AsyncEngine, behind: Told =
     """
     async with _looker(settings) as looker:
         facts = await ends(settings, looker, SESSION_EVENTS)
-        while waiting := await _unread(looker, facts, await _committed(looker, facts)):
-            behind(waiting)
-            await asyncio.sleep(POLL_SECONDS)
+        await _until_read(looker, facts, lambda: _committed(looker, facts), behind)
         answers = await ends(settings, looker, *ANSWERS)
-        while waiting := await _unread(looker, answers, await _noted(engine)):
-            behind(waiting)
-            await asyncio.sleep(POLL_SECONDS)
+        await _until_read(looker, answers, lambda: _noted(engine), behind)
+
+
+async def _until_read(
+    looker: AIOKafkaConsumer, wanted: Offsets, reached: Callable[[], Awaitable[Offsets]], behind: Told
+) -> None:
+    pauses = chain(POLL_SECONDS, repeat(POLL_SECONDS[-1]))
+    while waiting := await _unread(looker, wanted, await reached()):
+        behind(waiting)
+        await asyncio.sleep(next(pauses))
 
 
 @asynccontextmanager
