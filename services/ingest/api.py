@@ -166,7 +166,7 @@ async def _batch(door: Door, request: Request, receiving: Receiving) -> Response
     body = await bodies.read(request, most=bodies.BATCH_BYTES, seconds=door.settings.ingest_body_seconds)
     read_events = await asyncio.to_thread(_read_all, body, kind, receiving)
     drafts = [each for each in read_events if isinstance(each, Draft)]
-    accepted = iter(await door.group.commit(drafts) if drafts else [])
+    accepted = iter(await door.group.in_slices(drafts))
     results = [
         _result(place, next(accepted)) if isinstance(each, Draft) else _refused(place, each)
         for place, each in enumerate(read_events)

@@ -7,8 +7,10 @@ data breaks the transaction must not take the others down: what shares it is hal
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
 from time import monotonic
+from uuid import UUID
 
 from services.ingest.handlers import Draft
 from services.ingest.metrics import IngestMetrics
@@ -19,6 +21,8 @@ from services.platform.errors import Unavailable
 
 RETRIES = 3
 RETRY_SECONDS = 0.2
+SLICE = 500
+"""Events of a batch in one transaction: some 60 ms, which is what a single post may have to wait."""
 _log = logs.get("ingest.group")
 
 
@@ -26,37 +30,63 @@ class Full(Exception):
     """More posts wait than may: the sender should come back."""
 
 
+Waiting = tuple[Draft, asyncio.Future[Accepted]]
+
+
 class GroupCommit:
-    """Takes drafts one at a time, commits them together."""
+    """Takes drafts one at a time, commits them together; tenants take turns, whoever posts most."""
 
     def __init__(self, store: Store, metrics: IngestMetrics, *, most_waiting: int, most_together: int) -> None:
         self._store = store
         self._metrics = metrics
-        self._waiting: asyncio.Queue[tuple[Draft, asyncio.Future[Accepted]]] = asyncio.Queue(most_waiting)
+        self._waiting: dict[UUID, deque[Waiting]] = {}
+        self._count = 0
+        self._some = asyncio.Event()
+        self._most_waiting = most_waiting
         self._most_together = most_together
 
     async def accept(self, draft: Draft) -> Accepted:
         """The verdict, once it is committed.
 
         Raises:
-            Full: the queue is.
+            Full: the queue is, or this tenant's share of it: another tenant always finds room.
             Unavailable: the database did not answer; whether it was stored is unknown, posting again is safe.
         """
         future: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
-        try:
-            self._waiting.put_nowait((draft, future))
-        except asyncio.QueueFull:
-            raise Full from None
-        self._metrics.waiting.set(self._waiting.qsize())
+        tenant = draft.receiving.tenant_id
+        theirs = self._waiting.setdefault(tenant, deque())
+        if self._count >= self._most_waiting or len(theirs) >= self._most_waiting // (1 + len(self._waiting)):
+            raise Full
+        theirs.append((draft, future))
+        self._moved(1)
+        self._some.set()
         return await future
+
+    def _moved(self, by: int) -> None:
+        self._count += by
+        self._metrics.waiting.set(self._count)
 
     async def run(self) -> None:
         """Commit groups for ever; end it by cancelling, after the door is closed."""
         while True:
-            group = [await self._waiting.get()]
-            while len(group) < self._most_together and not self._waiting.empty():
-                group.append(self._waiting.get_nowait())
-            await self._settle(group)
+            await self._some.wait()
+            if group := self._next():
+                await self._settle(group)
+
+    def _next(self) -> list[Waiting]:
+        """One of each tenant's in turn, until the group is full or nobody waits."""
+        group: list[Waiting] = []
+        while self._waiting and len(group) < self._most_together:
+            tenant = next(iter(self._waiting))
+            theirs = self._waiting.pop(tenant)
+            if theirs:
+                group.append(theirs.popleft())
+            if theirs:
+                self._waiting[tenant] = theirs  # at the end of the line
+        self._moved(-len(group))
+        if not self._waiting:
+            self._some.clear()
+        return group
 
     async def _settle(self, group: Sequence[tuple[Draft, asyncio.Future[Accepted]]]) -> None:
         try:
@@ -69,6 +99,18 @@ class GroupCommit:
         for (_, future), verdict in zip(group, verdicts, strict=True):
             if not future.done():
                 future.set_result(verdict)
+
+    async def in_slices(self, drafts: Sequence[Draft]) -> list[Accepted]:
+        """Commit a batch in several transactions, so that single posts get in between.
+
+        Raises:
+            Unavailable: the database did not answer; what was committed till then is known when it is posted again.
+        """
+        verdicts: list[Accepted] = []
+        for start in range(0, len(drafts), SLICE):
+            verdicts += await self.commit(drafts[start : start + SLICE])
+            await asyncio.sleep(0)
+        return verdicts
 
     async def commit(self, drafts: Sequence[Draft]) -> list[Accepted]:
         """Commit these together; what breaks the transaction is found by halving, and fails alone.
@@ -103,11 +145,11 @@ class GroupCommit:
                 _log.warning("commit failed, trying again", attempt=attempt, exc_info=error)
                 await asyncio.sleep(RETRY_SECONDS * 2**attempt)
             else:
-                self._count(verdicts, monotonic() - began)
+                self._note(verdicts, monotonic() - began)
                 return verdicts
         raise AssertionError("unreachable")
 
-    def _count(self, verdicts: Sequence[Accepted], seconds: float) -> None:
+    def _note(self, verdicts: Sequence[Accepted], seconds: float) -> None:
         self._metrics.commit_seconds.observe(seconds)
         self._metrics.group_events.observe(len(verdicts))
         for verdict in verdicts:
