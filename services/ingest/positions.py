@@ -55,7 +55,7 @@ def _columns(moved: Mapping[TopicPartition, Stored]) -> dict[str, list[object]]:
 async def resume(
     connection: AsyncConnection, looker: AIOKafkaConsumer, places: Collection[TopicPartition]
 ) -> dict[TopicPartition, Found]:
-    """Where to go on in each partition. That a log was cut is noted, once, for the reconciler."""
+    """Where to go on in each partition that was read before. That a log was cut is noted, once, for the reconciler."""
     known = {TopicPartition(row.topic, row.partition): Stored(*row[2:]) for row in await connection.execute(_ALL)}
     found = await find(looker, known, places)
     for place, each in found.items():
@@ -65,5 +65,20 @@ async def resume(
     lost = {place: from_here(each.next_offset) for place, each in found.items() if each.log != "same"}
     if lost:
         await connection.execute(_MOVE, _columns(lost))
-    begins = await looker.beginning_offsets([place for place in places if place not in found])
-    return found | {place: Found("same", offset) for place, offset in begins.items()}
+    return found
+
+
+async def begin(
+    connection: AsyncConnection, clients: tuple[AIOKafkaConsumer, AIOKafkaConsumer], places: Collection[TopicPartition]
+) -> dict[TopicPartition, Found]:
+    """Where to begin what no record tells of: at the group's own offset, where the code before this kept it."""
+    consumer, looker = clients
+    begins, ends = await looker.beginning_offsets(places), await looker.end_offsets(places)
+    starts = {}
+    for place in places:
+        committed = await consumer.committed(place)
+        known = committed is not None and begins[place] <= committed <= ends[place]
+        starts[place] = committed if known else begins[place]
+    if starts:
+        await connection.execute(_MOVE, _columns({place: from_here(offset) for place, offset in starts.items()}))
+    return {place: Found("same", offset) for place, offset in starts.items()}

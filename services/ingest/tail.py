@@ -176,6 +176,8 @@ class Tail:
         try:
             async with transaction(self._engine) as connection:
                 found = await positions.resume(connection, looker, places)
+                new = [place for place in places if place not in found]
+                found |= await positions.begin(connection, (consumer, looker), new)
         finally:
             await looker.stop()
         for place, each in found.items():
