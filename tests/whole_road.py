@@ -243,6 +243,12 @@ async def whole_road(**environment: str) -> AsyncIterator[Road]:
         shutil.rmtree(folder)
 
 
+async def another_clinic(road: Road, name: str) -> Road:
+    """The same system, looked at by another clinic that has posted nothing yet."""
+    tenant, key = await _clinic(road.stack, name)
+    return Road(road.stack, key, tenant, road.database)
+
+
 def _folder() -> Path:
     """A home that PostgreSQL's own account may pass, when the tests run as root."""
     folder = Path(tempfile.mkdtemp(prefix="attune-road-"))
@@ -278,10 +284,10 @@ async def _topics(environment: Mapping[str, str]) -> None:
     await create_topics(settings)
 
 
-async def _clinic(stack: LocalStack) -> tuple[UUID, str]:
+async def _clinic(stack: LocalStack, name: str = "north-clinic") -> tuple[UUID, str]:
     engine = create_async_engine(stack.postgres.url("attune_operator"))
     async with engine.begin() as connection:
-        tenant = await tenants.create(connection, "north-clinic")
+        tenant = await tenants.create(connection, name)
         key = await auth.issue(connection, tenant, auth.SCOPES)
     await engine.dispose()
     return tenant, key

@@ -7,26 +7,33 @@ import random
 import re
 import signal
 import sys
+import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.whole_road import SESSION_TIMEOUT_SECONDS, Road, ratings, undisturbed, until, whole_road
+from tests.whole_road import SESSION_TIMEOUT_SECONDS, Road, another_clinic, ratings, undisturbed, until, whole_road
 
-CLIENTS, SESSIONS, EARLY = 1_000, 20, 12_000
+CLIENTS, SESSIONS, EARLY = 500, 16, 5_000
 HERE = Path(__file__).parents[2]
 SURVEY = HERE.parent / "shared" / "data" / "srs-simulated" / "survey_srs_logs.csv"
 MAPPING = HERE / "docs" / "integrate" / "srs-survey.mapping.toml"
 pytestmark = pytest.mark.timeout(420)
 
 
-@pytest.fixture
-async def road() -> AsyncIterator[Road]:
-    """A system of the test's own: it will be mistreated."""
+@pytest.fixture(scope="module")
+async def system() -> AsyncIterator[Road]:
+    """One system for all of these: it is mistreated, and has to come out of it whole."""
     async with whole_road() as running:
         yield running
+
+
+@pytest.fixture
+async def road(system: Road) -> Road:
+    """A clinic of the test's own."""
+    return await another_clinic(system, f"clinic-{uuid.uuid4().hex[:8]}")
 
 
 async def settled_as_if_nothing_had_happened(road: Road) -> None:
@@ -40,7 +47,7 @@ async def settled_as_if_nothing_had_happened(road: Road) -> None:
     assert expected.standing, "the caseload flags nothing: it proves nothing about alerts"
 
 
-async def test_killed_and_frozen_in_the_middle_of_20000_events(road: Road) -> None:
+async def test_killed_and_frozen_in_the_middle_of_8000_events(road: Road) -> None:
     """Scoring killed, then frozen past its session timeout, ingest, relay and alerts killed, in mid-stream."""
     posts = ratings(CLIENTS, SESSIONS)
     await road.post(posts[:EARLY])
