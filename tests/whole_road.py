@@ -229,27 +229,27 @@ async def until(condition: Callable[[], Awaitable[bool]], what: str, *, within: 
 @asynccontextmanager
 async def whole_road(**environment: str) -> AsyncIterator[Road]:
     """Everything, on free ports, gone at the end; `environment` is told to our own processes."""
-    folder = _folder()
+    home = folder()
     try:
-        stack = _stack(folder, environment)
+        stack = _stack(home, environment)
         async with stack.running():
-            tenant, key = await _clinic(stack)
+            tenant, key = await clinic(stack)
             engine = create_async_engine(stack.postgres.url("postgres"), poolclass=NullPool)
             try:
                 yield Road(stack, key, tenant, engine)
             finally:
                 await engine.dispose()
     finally:
-        shutil.rmtree(folder)
+        shutil.rmtree(home)
 
 
 async def another_clinic(road: Road, name: str) -> Road:
     """The same system, looked at by another clinic that has posted nothing yet."""
-    tenant, key = await _clinic(road.stack, name)
+    tenant, key = await clinic(road.stack, name)
     return Road(road.stack, key, tenant, road.database)
 
 
-def _folder() -> Path:
+def folder() -> Path:
     """A home that PostgreSQL's own account may pass, when the tests run as root."""
     folder = Path(tempfile.mkdtemp(prefix="attune-road-"))
     folder.chmod(0o711)
@@ -284,7 +284,7 @@ async def _topics(environment: Mapping[str, str]) -> None:
     await create_topics(settings)
 
 
-async def _clinic(stack: LocalStack, name: str = "north-clinic") -> tuple[UUID, str]:
+async def clinic(stack: LocalStack, name: str = "north-clinic") -> tuple[UUID, str]:
     engine = create_async_engine(stack.postgres.url("attune_operator"))
     async with engine.begin() as connection:
         tenant = await tenants.create(connection, name)

@@ -55,6 +55,7 @@ class Load:
 
     road: Road
     per_second: float
+    """Where it posts is the road's address of `ingest`, asked for each post: a door may move."""
     senders: int = 8
     refused: Counter[int] = field(default_factory=Counter)
     seconds: list[float] = field(default_factory=list)
@@ -71,7 +72,7 @@ class Load:
             await asyncio.gather(*senders)
 
     async def _send(self, posts: Iterator[dict[str, Any]]) -> None:
-        async with httpx.AsyncClient(base_url=self.road.stack.address("ingest"), timeout=30) as client:
+        async with httpx.AsyncClient(timeout=30) as client:
             for post in posts:
                 began = time.monotonic()
                 await self._until_accepted(client, post)
@@ -94,7 +95,8 @@ class Load:
     async def _post(self, client: httpx.AsyncClient, post: dict[str, Any]) -> int:
         """The status; 0 where no answer came."""
         try:
-            answer = await client.post("/v1/events", json=post, headers=self.road.headers)
+            address = f"{self.road.stack.address('ingest')}/v1/events"
+            answer = await client.post(address, json=post, headers=self.road.headers)
         except httpx.HTTPError:
             return 0
         if answer.is_success:
