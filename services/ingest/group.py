@@ -49,15 +49,17 @@ class GroupCommit:
         """The verdict, once it is committed.
 
         Raises:
-            Full: the queue is, or this tenant's share of it: another tenant always finds room.
+            Full: this tenant's share of the queue is. A share shrinks as more tenants wait, but is never nothing: who
+                comes new finds room, however many flood.
             Unavailable: the database did not answer; whether it was stored is unknown, posting again is safe.
         """
         future: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
         tenant = draft.receiving.tenant_id
-        theirs = self._waiting.setdefault(tenant, deque())
-        if self._count >= self._most_waiting or len(theirs) >= self._most_waiting // (1 + len(self._waiting)):
+        waiting = len(self._waiting.get(tenant, ()))
+        others = len(self._waiting) - (tenant in self._waiting)
+        if waiting >= max(1, self._most_waiting // (2 + others)):
             raise Full
-        theirs.append((draft, future))
+        self._waiting.setdefault(tenant, deque()).append((draft, future))
         self._moved(1)
         self._some.set()
         return await future
@@ -70,8 +72,7 @@ class GroupCommit:
         """Commit groups for ever; end it by cancelling, after the door is closed."""
         while True:
             await self._some.wait()
-            if group := self._next():
-                await self._settle(group)
+            await self._settle(self._next())
 
     def _next(self) -> list[Waiting]:
         """One of each tenant's in turn, until the group is full or nobody waits."""
@@ -79,8 +80,7 @@ class GroupCommit:
         while self._waiting and len(group) < self._most_together:
             tenant = next(iter(self._waiting))
             theirs = self._waiting.pop(tenant)
-            if theirs:
-                group.append(theirs.popleft())
+            group.append(theirs.popleft())
             if theirs:
                 self._waiting[tenant] = theirs  # at the end of the line
         self._moved(-len(group))

@@ -11,7 +11,11 @@ class IngestSettings(Settings):
     """Read once in `__main__`."""
 
     http_port: int = Field(default=8700, ge=0, le=65_535)
-    ingest_queue: int = Field(default=4_000, ge=1, description="single posts that may wait; then 429")
+    ingest_queue: int = Field(
+        default=4_000,
+        ge=1,
+        description="single posts that may wait: half of them one clinic's, a third each of two, and so on; then 429",
+    )
     ingest_group: int = Field(default=100, ge=1, description="most single posts that share a transaction")
     ingest_body_seconds: float = Field(default=30.0, gt=0, description="how long a body may take to arrive")
     ingest_batches: int = Field(default=4, ge=1, description="batches worked on at once; then 429")

@@ -35,7 +35,10 @@ CLOSED_THE_ROAD = "4833c5a"
 """The commit that a clinic may be running: the first one on which the whole road stood."""
 ITS_MIGRATION = "0002"
 TOLD = {"ATTUNE_KAFKA_SESSION_TIMEOUT_MS": "6000", "ATTUNE_KAFKA_PARTITIONS": "4"}
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [
+    pytest.mark.timeout(240),
+    pytest.mark.skipif("ATTUNE_LONG_FORM" not in os.environ, reason="half a minute and more: part of `make chaos`"),
+]
 
 
 @pytest.fixture

@@ -1,0 +1,61 @@
+"""Who waits at the door, and who is told to come back."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from services.ingest import envelopes
+from services.ingest.group import Full, GroupCommit
+from services.ingest.handlers import Draft, Receiving, read
+from services.ingest.metrics import IngestMetrics
+from services.ingest.store import Store
+from services.platform.vault import Vault, VaultKeys
+from tests.clinic import rating
+
+
+def drafts(count: int) -> list[Draft]:
+    """Posts of one clinic that was never seen before."""
+    receiving = Receiving(uuid.uuid4(), datetime.now(UTC), "wall", timedelta(days=14))
+    made = [read(envelopes.plain(rating(id=f"R-{number}")), receiving) for number in range(count)]
+    assert all(isinstance(each, Draft) for each in made), made
+    return [each for each in made if isinstance(each, Draft)]
+
+
+def queue(most: int) -> GroupCommit:
+    """A door behind which nothing moves: its database is never asked."""
+    engine = create_async_engine("postgresql+asyncpg://nobody@/nowhere")
+    store = Store(engine, Vault(VaultKeys(bytes(32), bytes(32))))
+    return GroupCommit(store, IngestMetrics(), most_waiting=most, most_together=100)
+
+
+async def taken(door: GroupCommit, posts: list[Draft]) -> int:
+    """How many of these found room."""
+    waiting = [asyncio.ensure_future(door.accept(post)) for post in posts]
+    await asyncio.sleep(0)
+    refused = [each for each in waiting if each.done() and isinstance(each.exception(), Full)]
+    for each in waiting:
+        each.cancel()
+        with contextlib.suppress(asyncio.CancelledError, Full):
+            await each
+    return len(posts) - len(refused)
+
+
+@pytest.mark.parametrize("floods", [1, 3, 8])
+async def test_whoever_comes_new_finds_room_however_many_flood(floods: int) -> None:
+    """With nothing draining, each clinic that floods gets less than the one before; the next one still gets some."""
+    door = queue(200)
+    shares = [await taken(door, drafts(300)) for _ in range(floods)]
+    assert shares == sorted(shares, reverse=True)
+    assert shares[0] == 100, "one clinic alone takes half"
+    assert await taken(door, drafts(5)) == 5
+
+
+async def test_the_smallest_queue_still_takes_a_post() -> None:
+    """A queue of one is slow, not shut."""
+    assert await taken(queue(1), drafts(2)) == 1
