@@ -22,6 +22,7 @@ from schemas.codec import Record, encode_fact
 from schemas.events import FactDropped
 from schemas.topics import SESSION_EVENTS
 from services.ingest.models import OUTBOX
+from services.platform.dead_letters import number
 from services.platform.errors import Refused
 from services.platform.outbox import Lane, Outgoing, append
 
@@ -83,7 +84,7 @@ class _Whose(msgspec.Struct):
 
 def letter_of(record: ConsumerRecord) -> Letter:
     """A dead letter, whatever state its bytes are in."""
-    headers = {name: content.decode("utf-8", "replace") for name, content in record.headers}
+    headers = {name: (content or b"").decode("utf-8", "replace") for name, content in record.headers}
     place = "|".join(headers.get(name, "") for name in ("dl_topic", "dl_partition", "dl_offset", "dl_attempt"))
     content = sha256(record.value or b"").hexdigest()
     return Letter(
@@ -109,11 +110,11 @@ async def keep(connection: AsyncConnection, letters: Sequence[Letter], prefix: s
         "tenants": [each.tenant_id for each in letters],
         "facts": [each.fact_id for each in letters],
         "topics": [each.headers.get("dl_topic", "").removeprefix(prefix) for each in letters],
-        "partitions": [int(each.headers.get("dl_partition", 0)) for each in letters],
-        "offsets": [int(each.headers.get("dl_offset", 0)) for each in letters],
+        "partitions": [number(each.headers.get("dl_partition", "").encode()) for each in letters],
+        "offsets": [number(each.headers.get("dl_offset", "").encode(), digits=18) for each in letters],
         "codes": [each.headers.get("dl_code", "unknown")[:40] for each in letters],
         "reasons": [each.headers.get("dl_reason", "")[:200] for each in letters],
-        "attempts": [int(each.headers.get("dl_attempt", 1)) for each in letters],
+        "attempts": [number(each.headers.get("dl_attempt", "").encode()) for each in letters],
         "keys": [each.record.key or b"" for each in letters],
         "values": [each.record.value for each in letters],
         "headers": [msgspec.msgpack.encode(list(each.record.headers)) for each in letters],

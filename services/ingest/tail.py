@@ -81,8 +81,8 @@ def _of(record: ConsumerRecord, dead_letters: str) -> Iterator[tuple[tuple[UUID,
 
 
 def _dead(record: ConsumerRecord) -> tuple[UUID, UUID]:
-    headers = dict(record.headers)
-    return UUID(record.key.decode().split(":")[0]), UUID(headers["ce_id"].decode())
+    told = dict(record.headers).get("ce_id")
+    return UUID((record.key or b"").decode().split(":")[0]), UUID((told or b"").decode())
 
 
 async def write(connection: AsyncConnection, found: Mapping[tuple[UUID, UUID], tuple[str, datetime]]) -> None:

@@ -38,7 +38,7 @@ class RawRecord(NamedTuple):
 def dead_letter(origin: Origin, record: RawRecord, *, code: str, reason: str) -> RawRecord:
     """The dead letter of a record. `reason` must not quote the record."""
     kept = tuple((name, content) for name, content in record.headers if not name.startswith("dl_"))
-    attempt = 1 + max((int(content) for name, content in record.headers if name == "dl_attempt"), default=0)
+    attempt = 1 + max((number(content) for name, content in record.headers if name == "dl_attempt"), default=0)
     about = {
         "dl_topic": origin.topic,
         "dl_partition": origin.partition,
@@ -50,6 +50,15 @@ def dead_letter(origin: Origin, record: RawRecord, *, code: str, reason: str) ->
     return RawRecord(
         record.key, record.value, kept + tuple((name, str(content).encode()) for name, content in about.items())
     )
+
+
+def number(content: bytes | None, digits: int = 9) -> int:
+    """The number in a header; 0 where it holds none, or a longer one: anybody may write headers, and stop no reader.
+
+    >>> number(b"7"), number(b"seven"), number(None), number(b"9" * 40)
+    (7, 0, 0, 0)
+    """
+    return int(content) if content and content.isdigit() and len(content) <= digits else 0
 
 
 class Fault(NamedTuple):
@@ -78,13 +87,15 @@ def fault(code: str, key: bytes | None) -> Fault:
 class DeadLetterLimit:
     """Looks at the last `window` records. One cause in more than `share` of them, and in `least` at least, is a stop.
 
-    But only where it strikes more than one tenant, or where nobody can tell whose the records are: what one clinic
-    sends must not stop the others.
+    But only where that holds without the tenant it strikes most: what is left of the window must be as bad by itself,
+    in `others` records at least. So a clinic that sends nothing but bad records never stops the others, even where
+    one of them sends a bad record too. Records whose tenant nobody can tell count as somebody else's.
     """
 
     window: int = 1_000
     share: float = 0.5
     least: int = 50
+    others: int = 10
     _recent: deque[Fault | None] = field(default_factory=deque)
     _faults: Counter[Fault] = field(default_factory=Counter)
 
@@ -100,16 +111,22 @@ class DeadLetterLimit:
         while len(self._recent) > self.window:
             gone = self._recent.popleft()
             if gone is not None:
-                self._faults[gone] -= 1
+                self._forget(gone)
         for code in {each.code for each in bad}:
             self._judge(code)
 
+    def _forget(self, gone: Fault) -> None:
+        self._faults[gone] -= 1
+        if not self._faults[gone]:
+            del self._faults[gone]
+
     def _judge(self, code: str) -> None:
-        by_tenant = {each.tenant: count for each, count in self._faults.items() if each.code == code and count > 0}
-        count = sum(by_tenant.values())
-        everybodys = len(by_tenant) > 1 or None in by_tenant
-        if everybodys and count >= self.least and count > self.share * len(self._recent):
+        struck = {each.tenant: count for each, count in self._faults.items() if each.code == code}
+        count, seen = sum(struck.values()), len(self._recent)
+        most = max((count for tenant, count in struck.items() if tenant), default=0)
+        widely = count - most >= self.others and count - most > self.share * (seen - most)
+        if widely and count >= self.least and count > self.share * seen:
             raise TooManyDeadLetters(
-                f"{count} of the last {len(self._recent)} records are bad, all by {code}",
+                f"{count} of the last {seen} records are bad, all by {code}",
                 hint="look at the dead letters' reasons; roll back the last deploy or fix the sender, then restart",
             )

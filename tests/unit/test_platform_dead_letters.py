@@ -2,16 +2,55 @@
 
 from __future__ import annotations
 
+import random
 import uuid
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.platform.dead_letters import DeadLetterLimit, Fault, TooManyDeadLetters
+from services.platform.dead_letters import (
+    DeadLetterLimit,
+    Fault,
+    Origin,
+    RawRecord,
+    TooManyDeadLetters,
+    dead_letter,
+)
 
-ONE, OTHER = str(uuid.uuid4()), str(uuid.uuid4())
+ONE, OTHER, THIRD = (str(uuid.UUID(int=number)) for number in (1, 2, 3))
 CODES = st.sampled_from(["undecodable", "unprocessable"])
+
+
+@given(
+    codes=st.lists(CODES, max_size=200),
+    strays=st.lists(st.builds(Fault, CODES, st.sampled_from([OTHER, THIRD, None])), max_size=9),
+    order=st.randoms(use_true_random=False),
+)
+def test_a_flood_of_one_tenant_with_a_few_strays_of_others_is_no_stop(
+    codes: list[str], strays: list[Fault], order: random.Random
+) -> None:
+    """A bad record here and there beside a clinic that sends nothing else: no cause of ours."""
+    limit = DeadLetterLimit()
+    arriving = [*(Fault(code, ONE) for code in codes), *strays]
+    order.shuffle(arriving)
+    limit.saw(bad=[Fault("undecodable", ONE)] * 200)
+    for each in arriving:
+        limit.saw(bad=[each])
+
+
+@given(good=st.integers(0, 300), theirs=st.integers(10, 300), flood=st.integers(0, 400))
+def test_two_tenants_are_a_stop_exactly_where_the_less_struck_is_mostly_bad(good: int, theirs: int, flood: int) -> None:
+    """The flood of the one is left out: what the others sent must be bad by itself."""
+    limit = DeadLetterLimit(window=2_000)
+    limit.saw(good=good, bad=[Fault("undecodable", ONE)] * (theirs + flood))
+    late = [Fault("undecodable", OTHER)] * theirs
+    both = 2 * theirs + flood
+    if theirs > 0.5 * (good + theirs) and both >= limit.least:
+        with pytest.raises(TooManyDeadLetters):
+            limit.saw(bad=late)
+    else:
+        limit.saw(bad=late)
 
 
 @given(codes=st.lists(CODES, max_size=300), good=st.integers(0, 300))
@@ -28,7 +67,7 @@ def test_one_cause_across_tenants_is_a_stop() -> None:
     limit = DeadLetterLimit(window=100, least=20)
     limit.saw(bad=[Fault("undecodable", ONE)] * 40)
     with pytest.raises(TooManyDeadLetters, match="undecodable"):
-        limit.saw(bad=[Fault("undecodable", OTHER)])
+        limit.saw(bad=[Fault("undecodable", OTHER)] * 10)
 
 
 def test_records_whose_tenant_nobody_can_tell_are_a_stop() -> None:
@@ -50,3 +89,22 @@ def test_what_is_past_the_window_is_forgotten() -> None:
     limit.saw(bad=[Fault("undecodable", ONE)] * 19)
     limit.saw(good=200)
     limit.saw(good=60, bad=[Fault("undecodable", OTHER)] * 19)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"seven", b"-1", b"9" * 40])
+def test_headers_of_somebody_else_stop_nobody(content: bytes | None) -> None:
+    """A record that brings a bad count of attempts, or none, is a first attempt."""
+    record = RawRecord(None, b"", (("dl_attempt", content or b""),))
+    letter = dead_letter(Origin("session-events", 0, 7), record, code="undecodable", reason="value: json_invalid")
+    assert dict(letter.headers)["dl_attempt"] == b"1"
+
+
+def test_attempts_count_on() -> None:
+    """What was sent again and failed again says so; where it lay is the latest place, said once."""
+    record = RawRecord(b"key", b"value", (("ce_id", b"1"),))
+    first = dead_letter(Origin("session-events", 0, 7), record, code="unprocessable", reason="KeyError")
+    second = dead_letter(Origin("session-events", 0, 9), first, code="unprocessable", reason="KeyError")
+    names = [name for name, _ in second.headers]
+    assert (dict(second.headers)["dl_attempt"], dict(second.headers)["dl_offset"]) == (b"2", b"9")
+    assert len(names) == len(set(names))
+    assert (second.key, second.value) == (b"key", b"value")

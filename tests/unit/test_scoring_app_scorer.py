@@ -101,6 +101,15 @@ def test_facts_about_the_client_are_set_aside_until_they_are_acted_upon() -> Non
     assert not bench.table
 
 
+@pytest.mark.parametrize("header", [("ce_type", None), ("ce_type", b"\xff"), ("ce_id", None), ("dl_attempt", b"seven")])
+def test_headers_of_somebody_else_stop_no_partition(header: tuple[str, Any]) -> None:
+    """Bytes without a key, with headers that no writer of ours makes: a dead letter, and what follows is scored."""
+    bench = Bench()
+    bench.take([consumed(None, b"\x00", [header]), as_record(FACTS[0])])
+    assert [dict(dead.headers)["dl_code"] for dead in bench.dead] == [b"undecodable"]
+    assert len(bench.said) > 0
+
+
 def test_when_most_is_bad_the_service_stops() -> None:
     """A deploy bug must not drain the topic into the dead letters."""
     bench = Bench()
