@@ -13,7 +13,7 @@ from services.platform.dead_letters import RawRecord
 from services.scoring.domain.attendance import Appointment, Attendance
 from services.scoring.domain.series import Reading
 from services.scoring.handlers import Conclusions
-from services.scoring.wire import WireFact, moment
+from services.scoring.wire import Named, moment
 
 _encode = msgspec.json.Encoder().encode
 
@@ -80,7 +80,7 @@ class Episode(NamedTuple):
     episode_id: str
 
     @classmethod
-    def of(cls, fact: WireFact) -> Episode:
+    def of(cls, fact: Named) -> Episode:
         return cls(fact.tenant_id, fact.client_id, fact.episode_id)
 
 

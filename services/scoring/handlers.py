@@ -3,11 +3,13 @@
 **A fact held already changes nothing and is answered again**: its snapshot always, its reading where the fact is the
 one that counts for its rating. So a replay, a retry or a restart repeats answers that may have been lost, and what it
 repeats is equal to what was said (readers keep the latest revision).
+
+**Every reading says whether its episode is complete**: where that changes, all of them are said again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from services.scoring.domain import episode
@@ -43,7 +45,8 @@ def on_facts(config: EngineConfig, held: Held | None, facts: Sequence[Fact]) -> 
     if result is None:
         raise ValueError("on_facts needs at least one fact")
     dead = before.dead - {fact.fact_id for fact in facts} - after.course.dropped
-    readings = result.readings + _again(config, after, repeated, result.readings)
+    again = after.facts if before.dead and not dead else repeated
+    readings = result.readings + _again(config, after, again, result.readings)
     return Held(after, dead), Conclusions(
         snapshot=result.snapshot,
         readings=readings,
@@ -56,13 +59,30 @@ def on_facts(config: EngineConfig, held: Held | None, facts: Sequence[Fact]) -> 
 
 
 def on_dead(config: EngineConfig, held: Held | None, fact_id: str) -> Held:
-    """Remember that a fact of this episode could not be taken in, until it is."""
+    """Remember that a fact of this episode could not be taken in, until it is; one held or dropped is not missed."""
     before = held or Held(episode.start(config))
-    return before if fact_id in before.episode.course.dropped else Held(before.episode, before.dead | {fact_id})
+    known = fact_id in before.episode.course.dropped or fact_id in before.episode.facts
+    return before if known else Held(before.episode, before.dead | {fact_id})
+
+
+def standing(config: EngineConfig, held: Held) -> Conclusions | None:
+    """All that stands of an episode, to be said again because it is no longer complete; `None` where nothing does."""
+    after, result = episode.step(config, episode.start(config), list(held.episode.facts.values()))
+    if result is None:
+        return None
+    return Conclusions(
+        snapshot=result.snapshot,
+        readings=result.readings,
+        withdrawn=(),
+        facts_held=result.facts_held,
+        engine=after.engine,
+        incomplete=bool(held.dead),
+        causes=(),
+    )
 
 
 def _again(
-    config: EngineConfig, state: EpisodeState, repeated: Sequence[str], said: Sequence[Reading]
+    config: EngineConfig, state: EpisodeState, repeated: Iterable[str], said: Sequence[Reading]
 ) -> tuple[Reading, ...]:
     """The readings of repeated facts: made anew from all facts, which gives the same numbers."""
     wanted = set(repeated) - {reading.fact_id for reading in said}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -15,7 +16,7 @@ from services.platform.dead_letters import DeadLetterLimit, Origin, RawRecord, d
 from services.scoring import state, wire
 from services.scoring.conclusions import Episode, messages
 from services.scoring.domain.config import EngineConfig
-from services.scoring.handlers import Conclusions, on_dead, on_facts
+from services.scoring.handlers import Conclusions, on_dead, on_facts, standing
 from services.scoring.metrics import Metrics
 from services.scoring.ports import Change
 from services.scoring.settings import ScoringSettings
@@ -29,6 +30,14 @@ class Arrival:
 
     record: ConsumerRecord
     fact: wire.WireFact
+
+
+@dataclass(slots=True)
+class Gathered:
+    """What a chunk has of one episode. `lost` are facts that could not be read, and still say which they were."""
+
+    arrivals: list[Arrival] = field(default_factory=list)
+    lost: list[wire.Named] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -79,35 +88,40 @@ class EpisodeScorer:
         """
         topics = (self._scores, self._changelog, self._dead)
         scored = Scored(topics, self._keep, records[0].partition)
-        for key, arrivals in self._by_episode(records, scored).items():
-            self._episode(key, arrivals, scored)
+        for key, gathered in self._by_episode(records, scored).items():
+            self._episode(key, gathered, scored)
         bad = [fault(code, letter.key) for code, letter in zip(scored.codes, scored.dead, strict=True)]
         self._limit.saw(good=len(records) - len(bad), bad=bad)
         return scored
 
-    def _by_episode(self, records: list[ConsumerRecord], scored: Scored) -> dict[bytes, list[Arrival]]:
-        grouped: dict[bytes, list[Arrival]] = {}
+    def _by_episode(self, records: list[ConsumerRecord], scored: Scored) -> dict[bytes, Gathered]:
+        grouped: defaultdict[bytes, Gathered] = defaultdict(Gathered)
         for record in records:
             try:
                 fact = wire.decode(record.value, record.headers)
             except ContractError as error:
                 self._set_aside(scored, record, error.code, error.reason)
+                if (lost := wire.named(record.key, record.value)) is not None:
+                    grouped[lost.episode_key].lost.append(lost)
                 continue
             if fact.type in wire.UNSUPPORTED:
                 self._set_aside(scored, record, "unsupported", f"{fact.type} is not acted upon yet")
                 continue
-            grouped.setdefault(fact.episode_key, []).append(Arrival(record, fact))
+            grouped[fact.episode_key].arrivals.append(Arrival(record, fact))
         return grouped
 
-    def _episode(self, key: bytes, arrivals: list[Arrival], scored: Scored) -> None:
+    def _episode(self, key: bytes, gathered: Gathered, scored: Scored) -> None:
         encoded = self._table.load(key)
         try:
             held = state.decode(encoded) if encoded is not None else None
         except Exception as error:  # noqa: BLE001 - dead-letter boundary: one unreadable state must not block its partition
-            for arrival in arrivals:
+            for arrival in gathered.arrivals:
                 self._set_aside(scored, arrival.record, "unreadable-state", type(error).__name__)
             return
-        held = self._take(held, arrivals, scored)
+        for lost in gathered.lost:
+            held = self._lose(held, lost, scored)
+        if gathered.arrivals:
+            held = self._take(held, gathered.arrivals, scored)
         if held is not None:
             scored.states.append(RawRecord(key, state.encode(held), ()))
 
@@ -126,9 +140,22 @@ class EpisodeScorer:
     def _poison(self, held: Held | None, arrival: Arrival, error: Exception, scored: Scored) -> Held:
         self._set_aside(scored, arrival.record, "unprocessable", type(error).__name__)
         self._log.error("a fact could not be taken in", fact_id=arrival.fact.fact_id, exc_info=error)
-        return on_dead(self._config, held, arrival.fact.fact_id)
+        return self._lose(held, arrival.fact, scored)
 
-    def _say(self, scored: Scored, fact: wire.WireFact, said: Conclusions) -> None:
+    def _lose(self, held: Held | None, fact: wire.Named, scored: Scored) -> Held:
+        """Remember that a fact is missing; the first that is missed makes all that stands say so."""
+        after = on_dead(self._config, held, fact.fact_id)
+        if after.dead and not (held and held.dead):
+            try:
+                said = standing(self._config, after)
+            except Exception as error:  # noqa: BLE001 - dead-letter boundary: what cannot be worked out is not said
+                self._log.error("an episode could not be worked out anew", fact_id=fact.fact_id, exc_info=error)
+                return after
+            if said is not None:
+                self._say(scored, fact, said)
+        return after
+
+    def _say(self, scored: Scored, fact: wire.Named, said: Conclusions) -> None:
         scored.scores += messages(Episode.of(fact), said)
         scored.snapshots += 1
 

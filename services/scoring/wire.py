@@ -25,15 +25,29 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
 
-class WireFact(msgspec.Struct, frozen=True, gc=False):
-    """A fact of any type. What its type requires is checked after decoding, so that one pass is enough."""
+class Named(msgspec.Struct, frozen=True, gc=False):
+    """As much of a fact as says which it is, and of which episode."""
 
-    type: str
     fact_id: Uuid
-    record_id: Uuid
     tenant_id: Uuid
     client_id: Uuid
     episode_id: Uuid
+
+    @property
+    def client_key(self) -> bytes:
+        return f"{self.tenant_id}:{self.client_id}".encode()
+
+    @property
+    def episode_key(self) -> bytes:
+        """The table's key."""
+        return f"{self.tenant_id}:{self.client_id}:{self.episode_id}".encode()
+
+
+class WireFact(Named, frozen=True, gc=False):
+    """A fact of any type. What its type requires is checked after decoding, so that one pass is enough."""
+
+    type: str
+    record_id: Uuid
     occurred_at: Time
     recorded_at: Time
     schema_version: Literal[1] = 1
@@ -50,17 +64,9 @@ class WireFact(msgspec.Struct, frozen=True, gc=False):
     starts_at: Time | None = None
     dropped_fact_id: Uuid | None = None
 
-    @property
-    def client_key(self) -> bytes:
-        return f"{self.tenant_id}:{self.client_id}".encode()
-
-    @property
-    def episode_key(self) -> bytes:
-        """The table's key."""
-        return f"{self.tenant_id}:{self.client_id}:{self.episode_id}".encode()
-
 
 _DECODER = msgspec.json.Decoder(WireFact)
+_NAMES = msgspec.json.Decoder(Named)
 RATINGS = frozenset({"rating.submitted", "rating.amended"})
 SESSIONS = frozenset({"session.booked", "session.attended", "session.missed", "session.cancelled"})
 PLAIN = frozenset({"rating.retracted", "episode.opened", "episode.transferred"})
@@ -78,6 +84,15 @@ def decode(value: bytes | None, headers: Iterable[tuple[str, bytes]]) -> WireFac
     except (msgspec.DecodeError, UnicodeDecodeError):
         fact = None
     return fact if fact is not None and _certain(fact) else _by_contract(value)
+
+
+def named(key: bytes | None, value: bytes | None) -> Named | None:
+    """Which fact a record was to be that cannot be read as one; `None` where it does not say, or its key denies it."""
+    try:
+        found = _NAMES.decode(value or b"")
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return found if found.client_key == key else None
 
 
 def _certain(fact: WireFact) -> bool:
