@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -14,6 +15,7 @@ from uuid import UUID
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
+from rich.console import Console
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -24,6 +26,8 @@ from services.alerts.consumer import Consumer
 from services.alerts.domain.policy import DEFAULT
 from services.alerts.metrics import AlertsMetrics
 from services.alerts.settings import AlertsSettings
+from services.cli.app import run
+from services.cli.invocation import Invocation
 from services.ingest.metrics import RelayMetrics
 from services.ingest.models import OUTBOX
 from services.ingest.reconcile import Reconciler
@@ -169,7 +173,25 @@ class SmallRoad:
 
         await until(again, "Kafka is up again", within=WITHIN)
 
-    # ------------------------------------------------------------------ looked at
+    # ------------------------------------------------------------------ told and looked at
+
+    async def attune(self, *arguments: str, code: int = 0) -> str:
+        """A command, as an operator types it: its results, then whatever else it says."""
+        out, said = io.StringIO(), io.StringIO()
+        console = Console(file=out, width=240, soft_wrap=True)
+        made = Invocation(self.environment, out=console, say=Console(file=said, width=240))
+        ended = await asyncio.to_thread(run, arguments, made)
+        told = out.getvalue() + said.getvalue()
+        assert ended == code, told
+        return told
+
+    async def caught_up(self, consumer: Consumer) -> None:
+        """Alerts has taken in all that Kafka has for it."""
+
+        async def whether() -> bool:
+            return consumer.caught_up
+
+        await until(whether, "alerts has taken everything in", within=WITHIN)
 
     async def post(self, events: list[dict[str, Any]]) -> None:
         results = await self.door.batch(events)

@@ -18,6 +18,7 @@ branch_labels = None
 depends_on = None
 
 TABLE = "ingest.dead_letter"
+TOLD = "dead_letter_id, tenant_id, fact_id, code, state, seen_at, decided_at"
 CREATE = """
 create table ingest.dead_letter (
   dead_letter_id uuid primary key,
@@ -42,9 +43,11 @@ create table ingest.dead_letter (
 def upgrade() -> None:
     op.execute(CREATE)
     op.execute("create index ix_dead_letter_state on ingest.dead_letter (state, seen_at)")
+    op.execute("create index ix_dead_letter_fact on ingest.dead_letter (fact_id)")
     # A record whose key cannot be read is nobody's: rows are not by tenant, and only two roles see them at all.
     secure(TABLE, by_tenant=False)
-    grant("select, insert, delete", TABLE, "attune_ingest")
+    # Who keeps letters counts them, decides where a later one settles it, forgets them, and reads none.
+    grant(f"insert, delete, select ({TOLD}), update (state, seen_at, decided_at, why)", TABLE, "attune_ingest")
     allow(TABLE, "attune_ingest", command="all", using="true")
     grant("select, update", TABLE, "attune_operator")
     allow(TABLE, "attune_operator", command="all", using="true")

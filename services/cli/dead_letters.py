@@ -18,6 +18,7 @@ from services.platform.db import transaction
 from services.platform.errors import ConfigurationError
 
 MOST = 1_000
+"""How many are listed."""
 _HIDDEN = ("key", "value", "headers")
 EPILOG = """Examples:
 
@@ -145,7 +146,7 @@ async def _retry(made: Invocation, ids: list[UUID] | None, code: str | None) -> 
     async with accounts.database(made.settings(OPERATOR)) as engine:
         if ids is None:
             async with transaction(engine) as connection:
-                found = await letters.letters(connection, state="open", code=code, tenant=None, most=MOST)
+                found = await letters.letters(connection, state="open", code=code, tenant=None, most=None)
             ids = [one["dead_letter_id"] for one in found]
         for one in ids:
             async with transaction(engine) as connection:

@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.codec import Record, encode_fact
 from schemas.events import FactDropped
-from schemas.topics import SESSION_EVENTS
+from schemas.topics import SESSION_EVENTS, client_key
 from services.ingest.models import OUTBOX
 from services.platform.dead_letters import number
 from services.platform.errors import Refused
@@ -31,17 +31,35 @@ NOBODY = UUID(int=0)
 """Whose a record is whose key names no tenant."""
 SOURCE = "attune:dead-letters"
 _KEEP = text("""
-    insert into ingest.dead_letter (dead_letter_id, tenant_id, fact_id, topic, partition, record_offset, code, reason,
-                                    attempt, key, value, headers, seen_at)
+    insert into ingest.dead_letter as d (dead_letter_id, tenant_id, fact_id, topic, partition, record_offset, code,
+                                         reason, attempt, key, value, headers, seen_at)
     select * from unnest(
       cast(:ids as uuid[]), cast(:tenants as uuid[]), cast(:facts as uuid[]), cast(:topics as text[]),
       cast(:partitions as int[]), cast(:offsets as bigint[]), cast(:codes as text[]), cast(:reasons as text[]),
       cast(:attempts as int[]), cast(:keys as bytea[]), cast(:values as bytea[]), cast(:headers as bytea[]),
       cast(:times as timestamptz[])) as n
-    on conflict do nothing
+    on conflict (dead_letter_id) do update set state = 'open', seen_at = excluded.seen_at, decided_at = null, why = null
+    where d.state = 'retried' and excluded.seen_at > d.decided_at
 """)
+"""Where topics were recreated, a fact may die at the place where it lay the first time: after its retry it is news."""
+_SUPERSEDE = text("""
+    update ingest.dead_letter d set state = 'retried', decided_at = now(), why = 'it came again'
+    where d.state = 'open' and d.fact_id = any(cast(:facts as uuid[])) and exists (
+      select from ingest.dead_letter n where n.tenant_id = d.tenant_id and n.fact_id = d.fact_id
+        and (n.seen_at, n.dead_letter_id) > (d.seen_at, d.dead_letter_id))
+""")
+_STAY_DROPPED = text(f"""
+    update ingest.dead_letter d set state = 'dropped', decided_at = now(), why = 'its fact was dropped before'
+    from unnest(cast(:tenants as uuid[]), cast(:facts as uuid[])) as n(tenant_id, fact_id)
+    where d.state = 'open' and d.tenant_id = n.tenant_id and d.fact_id = n.fact_id and exists (
+      select from ingest.inbox i where i.tenant_id = n.tenant_id and i.source = '{SOURCE}'
+        and i.external_id = cast(n.fact_id as text))
+""")  # noqa: S608 - a constant of ours
+"""A replay repeats the fact and then the drop."""
 _LETTERS = text("""
-    select d.*, t.name as tenant from ingest.dead_letter d left join access.tenant t using (tenant_id)
+    select dead_letter_id, d.tenant_id, fact_id, topic, partition, record_offset, code, reason, attempt, seen_at, state,
+           decided_at, why, t.name as tenant
+    from ingest.dead_letter d left join access.tenant t using (tenant_id)
     where (:state = 'all' or d.state = :state) and (cast(:code as text) is null or d.code = :code)
       and (cast(:tenant as uuid) is null or d.tenant_id = :tenant)
     order by d.seen_at, d.dead_letter_id limit :most
@@ -75,11 +93,15 @@ class Letter:
 
 
 class _Whose(msgspec.Struct):
-    """As much of a fact as naming it takes."""
+    """As much of a fact as dropping it takes."""
 
     fact_id: UUID
+    tenant_id: UUID
     client_id: UUID
     episode_id: UUID
+    occurred_at: datetime
+    recorded_at: datetime
+    clock: Literal["wall", "feed"] = "wall"
 
 
 def letter_of(record: ConsumerRecord) -> Letter:
@@ -104,7 +126,11 @@ def _uuid(text_: str) -> UUID | None:
 
 
 async def keep(connection: AsyncConnection, letters: Sequence[Letter], prefix: str) -> None:
-    """Keep letters; one kept already changes nothing."""
+    """Keep letters; one kept already changes nothing. Of one fact at most one is open: the latest, until it is dropped.
+
+    The transaction is bound to their tenants.
+    """
+    letters = list({each.letter_id: each for each in letters}.values())
     columns = {
         "ids": [each.letter_id for each in letters],
         "tenants": [each.tenant_id for each in letters],
@@ -121,6 +147,11 @@ async def keep(connection: AsyncConnection, letters: Sequence[Letter], prefix: s
         "times": [_at(each.record) for each in letters],
     }
     await connection.execute(_KEEP, columns)
+    facts = {(each.tenant_id, each.fact_id) for each in letters if each.tenant_id and each.fact_id}
+    named = {"tenants": [tenant for tenant, _ in facts], "facts": [fact for _, fact in facts]}
+    if facts:
+        await connection.execute(_SUPERSEDE, {"facts": named["facts"]})
+        await connection.execute(_STAY_DROPPED, named)
 
 
 def _at(record: ConsumerRecord) -> datetime:
@@ -131,9 +162,9 @@ def _at(record: ConsumerRecord) -> datetime:
 
 
 async def letters(
-    connection: AsyncConnection, *, state: str, code: str | None, tenant: UUID | None, most: int
+    connection: AsyncConnection, *, state: str, code: str | None, tenant: UUID | None, most: int | None
 ) -> list[dict[str, Any]]:
-    """Letters, oldest first."""
+    """Letters without their contents, oldest first."""
     values = {"state": state, "code": code, "tenant": tenant, "most": most}
     return [dict(row) for row in (await connection.execute(_LETTERS, values)).mappings()]
 
@@ -174,9 +205,9 @@ async def drop(connection: AsyncConnection, letter_id: UUID, why: str | None, no
         raise Refused(f"the fact of {letter_id} was scored meanwhile", hint="a correction is posted by the clinic")
     row = await _decide(connection, letter_id, "dropped", why)
     whose = _whose(row)
-    if whose is None or row["tenant_id"] is None:
+    if whose is None:
         return False
-    await _mask(connection, row["tenant_id"], whose, now)
+    await _mask(connection, whose, now)
     return True
 
 
@@ -194,38 +225,47 @@ def _pairs(headers: bytes) -> tuple[tuple[str, bytes], ...]:
 
 
 def _whose(row: dict[str, Any]) -> _Whose | None:
+    """The fact in a letter; `None` where nobody can tell, or where its key denies what it says."""
     if row["topic"] != SESSION_EVENTS.name:
         return None
     try:
-        return msgspec.json.decode(row["value"] or b"", type=_Whose)
+        found = msgspec.json.decode(row["value"] or b"", type=_Whose)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
+    return found if client_key(found.tenant_id, found.client_id) == row["key"] else None
 
 
-async def _mask(connection: AsyncConnection, tenant: UUID, whose: _Whose, now: datetime) -> None:
-    event = uuid5(NAMESPACE_URL, f"{tenant}|{SOURCE}|{whose.fact_id}")
-    fact = FactDropped(
-        fact_id=event,
-        record_id=event,
-        tenant_id=tenant,
+def dropping(whose: _Whose, now: datetime) -> FactDropped:
+    """The fact that another one never counts. Where the clinic's feed is the clock, it brings no time of its own."""
+    own = uuid5(NAMESPACE_URL, f"{whose.tenant_id}|{SOURCE}|{whose.fact_id}")
+    feed = whose.clock == "feed"
+    return FactDropped(
+        fact_id=own,
+        record_id=own,
+        tenant_id=whose.tenant_id,
         client_id=whose.client_id,
         episode_id=whose.episode_id,
-        occurred_at=now,
-        recorded_at=now,
+        occurred_at=whose.occurred_at if feed else now,
+        recorded_at=whose.recorded_at if feed else now,
+        clock=whose.clock,
         historical=True,
         dropped_fact_id=whose.fact_id,
     )
+
+
+async def _mask(connection: AsyncConnection, whose: _Whose, now: datetime) -> None:
+    fact = dropping(whose, now)
     record = encode_fact(fact)
     values = {
-        "tenant": tenant,
-        "event": event,
+        "tenant": fact.tenant_id,
+        "event": fact.fact_id,
         "source": SOURCE,
         "external": str(whose.fact_id),
         "hash": sha256(record.value).digest(),
-        "client": whose.client_id,
-        "episode": whose.episode_id,
+        "client": fact.client_id,
+        "episode": fact.episode_id,
         "at": now,
         "value": record.value,
     }
     await connection.execute(_MASK, values)
-    await append(connection, OUTBOX, [Outgoing(tenant, event, Lane.LIVE, SESSION_EVENTS.name, record)])
+    await append(connection, OUTBOX, [Outgoing(fact.tenant_id, fact.fact_id, Lane.LIVE, SESSION_EVENTS.name, record)])

@@ -74,7 +74,8 @@ class Letterbox:
         fetched = await consumer.getmany(timeout_ms=1_000, max_records=500)
         letters = [letter_of(record) for each in fetched.values() for record in each]
         if letters:
-            async with transaction(self._engine) as connection:
+            tenants = {each.tenant_id for each in letters if each.tenant_id}
+            async with transaction(self._engine, tenants) as connection:
                 await keep(connection, letters, self._settings.kafka_topic_prefix)
             await consumer.commit()
 

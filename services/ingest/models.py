@@ -150,7 +150,11 @@ class DeadLetter(Base):
     """A record that could not be processed, as it came, and what was decided about it. No tenant: its key is no key."""
 
     __tablename__ = "dead_letter"
-    __table_args__ = (Index("ix_dead_letter_state", "state", "seen_at"), {"schema": SCHEMA})
+    __table_args__ = (
+        Index("ix_dead_letter_state", "state", "seen_at"),
+        Index("ix_dead_letter_fact", "fact_id"),
+        {"schema": SCHEMA},
+    )
 
     dead_letter_id: Mapped[UUID] = mapped_column(primary_key=True)
     tenant_id: Mapped[UUID | None]

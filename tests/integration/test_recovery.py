@@ -2,44 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
-import io
 import json
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from services.cli.app import run
-from services.cli.invocation import Invocation
 from services.ingest import replay
 from services.ingest.replay import Scope
 from services.local.stack import LocalStack
 from services.platform.clock import SystemClock
-from tests.recovery_road import SmallRoad, small_road
-from tests.stack import Database
+from tests.recovery_road import SmallRoad
 from tests.whole_road import ratings
 
 CLIENTS, SESSIONS = 12, 12
 READINGS = "select jsonb_object_agg(rating_id, reading - 'revision' - 'causes' - 'known_at') from alerts.reading"
 STEPS = "select count(*) from alerts.step"
-
-
-@pytest.fixture
-async def road(database: Database, kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> AsyncIterator[SmallRoad]:
-    async with small_road(database, kafka_bootstrap, topic_prefix, tmp_path) as made:
-        yield made
-
-
-async def attune(road: SmallRoad, *arguments: str) -> tuple[int, str]:
-    """A command, as an operator types it; its exit code and what it printed."""
-    out = io.StringIO()
-    made = Invocation(road.environment, out=Console(file=out, width=200), say=Console(file=out, width=200))
-    code = await asyncio.to_thread(run, arguments, made)
-    return code, out.getvalue()
 
 
 async def test_replay_rebuilds_what_recreated_topics_lost(road: SmallRoad) -> None:
@@ -53,11 +31,10 @@ async def test_replay_rebuilds_what_recreated_topics_lost(road: SmallRoad) -> No
         assert steps
         await road.recreate_topics()
         async with road.scoring(), road.alerting() as consumer:
-            code, said = await attune(road, "replay", "--all")
-            assert code == 0, said
+            said = await road.attune("replay", "--all")
             assert f"{road.posted} facts published again: {road.posted} answered" in said
             assert "was recreated" in said
-            await _caught_up(consumer)
+            await road.caught_up(consumer)
         assert await road.ask(READINGS) == readings
         assert await road.ask(STEPS) == steps
     await _verify_catches_what_is_falsified(road)
@@ -65,8 +42,7 @@ async def test_replay_rebuilds_what_recreated_topics_lost(road: SmallRoad) -> No
 
 async def _verify_catches_what_is_falsified(road: SmallRoad) -> None:
     """All is what the facts say, until somebody turns a number or takes an alert away; values are not shown."""
-    code, said = await attune(road, "verify", "--all")
-    assert (code, said.splitlines()[-1]) == (0, f"0 of {CLIENTS} episodes differ from their facts")
+    assert f"0 of {CLIENTS} episodes differ from their facts" in await road.attune("verify", "--all")
     rating, total = await road.ask(
         "update alerts.reading set reading = jsonb_set(reading, '{total}', '17.3') where rating_id ="
         " (select min(rating_id::text)::uuid from alerts.reading) returning jsonb_build_array(rating_id, 'total')"
@@ -75,18 +51,11 @@ async def _verify_catches_what_is_falsified(road: SmallRoad) -> None:
         "delete from alerts.alert where state = 'open' and kind <> 'risk-item' and alert_id ="
         " (select min(alert_id::text)::uuid from alerts.alert where state = 'open') returning alert_id::text"
     )
-    code, said = await attune(road, "verify", "--all", "--json")
-    found = json.loads(said[said.index("{") :])
+    said = await road.attune("verify", "--all", "--json", code=1)
+    found, _ = json.JSONDecoder().raw_decode(said)
     told = {(each["id"], each["what"], each["field"]) for each in found["differences"]}
-    assert code == 1
     assert told == {(rating, "reading", total), (alert, "alert", "missing")}
     assert "17.3" not in said
-
-
-async def _caught_up(consumer: Any) -> None:  # noqa: ANN401 - alerts' consumer
-    async with asyncio.timeout(30):
-        while not consumer.caught_up:  # noqa: ASYNC110 - it sets no event of ours
-            await asyncio.sleep(0.05)
 
 
 async def test_a_killed_replay_goes_on_where_it_stopped(road: SmallRoad) -> None:
@@ -135,8 +104,7 @@ async def test_what_kafka_lost_comes_back(road: SmallRoad, stack: LocalStack) ->
             await road.until_seen("select (select count(*) from ingest.outcome) = (select count(*) from ingest.inbox)")
             assert await reconciler.turn() >= 36
             await road.settled()
-            code, said = await attune(road, "verify", "--all")
-            assert (code, said.splitlines()[-1]) == (0, "0 of 9 episodes differ from their facts")
+            assert "0 of 9 episodes differ from their facts" in await road.attune("verify", "--all")
 
 
 def renamed(posts: list[dict[str, Any]]) -> list[dict[str, Any]]:

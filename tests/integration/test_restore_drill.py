@@ -3,31 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import io
-from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
-import pytest
-from rich.console import Console
-
-from services.alerts.consumer import Consumer
-from services.cli.app import run
-from services.cli.invocation import Invocation
 from services.local.postgres import OWNER, SUPERUSER, PostgresServer
-from tests.recovery_road import SmallRoad, small_road
-from tests.stack import Database
-from tests.whole_road import ratings, until
+from tests.recovery_road import SmallRoad
+from tests.whole_road import ratings
 
 CLIENTS, SESSIONS = 12, 10
 READINGS = "select jsonb_object_agg(rating_id, reading - 'revision' - 'causes' - 'known_at') from alerts.reading"
 STEPS = "select jsonb_agg(to_jsonb(step) order by step) from alerts.step"
 VAULT = "select jsonb_agg(to_jsonb(entry) order by surrogate) from vault.entry"
-
-
-@pytest.fixture
-async def road(database: Database, kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> AsyncIterator[SmallRoad]:
-    async with small_road(database, kafka_bootstrap, topic_prefix, tmp_path) as made:
-        yield made
 
 
 async def test_a_dump_and_a_replay_bring_everything_back(road: SmallRoad, tmp_path: Path) -> None:
@@ -45,10 +30,10 @@ async def test_a_dump_and_a_replay_bring_everything_back(road: SmallRoad, tmp_pa
     await program(road.database.server, "pg_restore", "--exit-on-error", f"--dbname={road.database.name}", str(copy))
 
     async with road.relaying(), road.scoring(), road.alerting() as consumer:
-        assert f"{road.posted} facts published again: {road.posted} answered" in await attune(road, "replay", "--all")
-        await until(caught_up(consumer), "alerts has taken everything in", within=30)
+        assert f"{road.posted} facts published again: {road.posted} answered" in await road.attune("replay", "--all")
+        await road.caught_up(consumer)
         assert [await road.ask(query) for query in (READINGS, STEPS, VAULT)] == before
-        assert f"0 of {CLIENTS} episodes differ from their facts" in await attune(road, "verify", "--all")
+        assert f"0 of {CLIENTS} episodes differ from their facts" in await road.attune("verify", "--all")
 
 
 async def lose_everything(road: SmallRoad) -> None:
@@ -67,19 +52,3 @@ async def program(server: PostgresServer, name: str, *arguments: str) -> None:
     to = (f"--host={server.place.socket}", f"--username={SUPERUSER}")
     process = await asyncio.create_subprocess_exec(server.place.binaries / "bin" / name, *to, *arguments)
     assert await process.wait() == 0
-
-
-async def attune(road: SmallRoad, *arguments: str) -> str:
-    """A command, as an operator types it."""
-    out = io.StringIO()
-    made = Invocation(road.environment, out=Console(file=out, width=200), say=Console(file=out, width=200))
-    code = await asyncio.to_thread(run, arguments, made)
-    assert code == 0, out.getvalue()
-    return out.getvalue()
-
-
-def caught_up(consumer: Consumer) -> Callable[[], Awaitable[bool]]:
-    async def whether() -> bool:
-        return consumer.caught_up
-
-    return whether
