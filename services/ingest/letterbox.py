@@ -6,26 +6,24 @@ Killed between the write and the commit of its offsets it writes the same rows a
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from datetime import timedelta
 
 from aiokafka import AIOKafkaConsumer
-from aiokafka.errors import KafkaError
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.topics import DEAD_LETTERS
 from services.ingest.dead_letters import keep, letter_of
 from services.ingest.metrics import IngestMetrics
-from services.platform import kafka, logs
+from services.platform import kafka
 from services.platform.db import transaction
+from services.platform.forever import forever
 from services.platform.settings import Settings
 
 GROUP = "ingest-dead-letters"
 RETRY_SECONDS = 2.0
 LOOK_SECONDS = 15.0
 KEPT = timedelta(days=DEAD_LETTERS.retention_days or 30)
-METADATA_MS = 5_000
 _OPEN = text("""
     select code, count(*) as letters, extract(epoch from now() - min(seen_at)) as age
     from ingest.dead_letter where state = 'open' group by code order by letters desc limit 20
@@ -46,29 +44,15 @@ class Letterbox:
 
     async def run(self) -> None:
         """For ever, through every absence of Kafka and PostgreSQL."""
-        counting = asyncio.create_task(self._count())
-        try:
-            while True:
-                try:
-                    await self._follow()
-                except Exception as error:  # noqa: BLE001 - letters may be late, but never for ever
-                    logs.get("ingest.letterbox").warning("letterbox stopped, starting again", exc_info=error)
-                    await asyncio.sleep(RETRY_SECONDS)
-        finally:
-            counting.cancel()
+        name = "ingest.letterbox"
+        await asyncio.gather(
+            forever(name, self._follow, pause=RETRY_SECONDS), forever(name, self._count, pause=LOOK_SECONDS)
+        )
 
     async def _follow(self) -> None:
-        consumer = kafka.consumer(self._settings, group=GROUP, metadata_max_age_ms=METADATA_MS)
-        starting = asyncio.ensure_future(consumer.start())
-        try:
-            await asyncio.shield(starting)
-            consumer.subscribe([self._settings.topic(DEAD_LETTERS.name)])
+        async with kafka.following(self._settings, DEAD_LETTERS.name, group=GROUP) as consumer:
             while True:
                 await self._take(consumer)
-        finally:
-            await asyncio.wait([starting], timeout=1)
-            with contextlib.suppress(KafkaError):
-                await consumer.stop()
 
     async def _take(self, consumer: AIOKafkaConsumer) -> None:
         fetched = await consumer.getmany(timeout_ms=1_000, max_records=500)
@@ -80,16 +64,10 @@ class Letterbox:
             await consumer.commit()
 
     async def _count(self) -> None:
-        while True:
-            try:
-                async with transaction(self._engine) as connection:
-                    await connection.execute(_FORGET, {"kept": KEPT})
-                    rows = (await connection.execute(_OPEN)).all()
-            except Exception as error:  # noqa: BLE001 - a gauge may be late; the database's absence is told elsewhere
-                logs.get("ingest.letterbox").warning("open letters not counted", reason=type(error).__name__)
-            else:
-                self._metrics.dead_letters.clear()
-                for row in rows:
-                    self._metrics.dead_letters.labels(row.code).set(row.letters)
-                self._metrics.dead_letter_age.set(max((float(row.age) for row in rows), default=0.0))
-            await asyncio.sleep(LOOK_SECONDS)
+        async with transaction(self._engine) as connection:
+            await connection.execute(_FORGET, {"kept": KEPT})
+            rows = (await connection.execute(_OPEN)).all()
+        self._metrics.dead_letters.clear()
+        for row in rows:
+            self._metrics.dead_letters.labels(row.code).set(row.letters)
+        self._metrics.dead_letter_age.set(max((float(row.age) for row in rows), default=0.0))

@@ -9,7 +9,6 @@ Every publication is looked at once; one that is published again is noted anew, 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +24,7 @@ from services.ingest.replay import EARLIER, again, room
 from services.ingest.settings import RelaySettings
 from services.platform import logs
 from services.platform.db import transaction
+from services.platform.forever import forever
 from services.platform.outbox import append
 
 BATCH = 2_000
@@ -64,12 +64,7 @@ class Reconciler:
 
     async def run(self) -> None:
         """For ever, through every absence of Kafka and PostgreSQL."""
-        while True:
-            await asyncio.sleep(self.settings.reconcile_seconds)
-            try:
-                await self.turn()
-            except Exception as error:  # noqa: BLE001 - what heals may be late, but must not die of one fault
-                logs.get("relay.reconciler").warning("looking again later", exc_info=error)
+        await forever("relay.reconciler", self.turn, pause=self.settings.reconcile_seconds)
 
     async def turn(self) -> int:
         """Look once; how many facts were published again."""

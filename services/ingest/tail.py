@@ -7,8 +7,6 @@ more than a memory: the tail says so, and the reconciler asks for them again.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -16,7 +14,6 @@ from uuid import UUID
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -25,14 +22,12 @@ from services.ingest import positions
 from services.ingest.metrics import IngestMetrics
 from services.platform import kafka, logs
 from services.platform.db import transaction
+from services.platform.forever import forever
 from services.platform.positions import Found, Stored, from_here, stored_after
 from services.platform.settings import Settings
 
 GROUP = "ingest-receipts"
 RETRY_SECONDS = 2.0
-STOP_SECONDS = 0.5
-METADATA_MS = 5_000
-"""How soon topics are found that were not there yet."""
 _RANK = {"no-reading": 0, "dead-lettered": 1, "scored": 2}
 _WRITE = text("""
     insert into ingest.outcome as o (tenant_id, event_id, outcome, at)
@@ -110,29 +105,17 @@ class Tail:
 
     async def run(self) -> None:
         """For ever, through every absence of Kafka and PostgreSQL."""
-        while True:
-            try:
-                await self._follow()
-            except Exception as error:  # noqa: BLE001 - receipts may be late, but never for ever
-                self._metrics.tail_running.set(0)
-                logs.get("ingest.tail").warning("tail stopped, starting again", exc_info=error)
-                await asyncio.sleep(RETRY_SECONDS)
+        await forever(
+            "ingest.tail", self._follow, pause=RETRY_SECONDS, failed=lambda: self._metrics.tail_running.set(0)
+        )
 
     async def _follow(self) -> None:
-        """Joins the group only after its start: a start cut short would leave a connection open."""
-        consumer = kafka.consumer(self._settings, group=GROUP, metadata_max_age_ms=METADATA_MS)
-        starting = asyncio.ensure_future(consumer.start())
         self._next = {}
-        try:
-            await asyncio.shield(starting)
-            consumer.subscribe([self._settings.topic(topic.name) for topic in (ALLIANCE_SCORES, DEAD_LETTERS)])
+        topics = (ALLIANCE_SCORES.name, DEAD_LETTERS.name)
+        async with kafka.following(self._settings, *topics, group=GROUP) as consumer:
             self._metrics.tail_running.set(1)
             while True:
                 await self._take(consumer)
-        finally:
-            await asyncio.wait([starting], timeout=STOP_SECONDS)
-            with contextlib.suppress(KafkaError):
-                await consumer.stop()
 
     async def _take(self, consumer: AIOKafkaConsumer) -> None:
         fetched = await consumer.getmany(timeout_ms=500, max_records=5_000)

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaConnectionError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError, for_code
 
 from schemas.topics import MAX_MESSAGE_BYTES, TOPICS, Topic
 from services.platform.errors import Unavailable
 from services.platform.secrets import read_text
 from services.platform.settings import Settings
+
+METADATA_MS = 5_000
+"""How soon a follower finds topics that were not there."""
+STOP_SECONDS = 3.0
+"""How long a start that is cut short may take to come to its end: cut off, it would leave a connection open."""
 
 
 def connection(settings: Settings) -> dict[str, Any]:
@@ -61,6 +70,24 @@ def consumer(settings: Settings, *topics: str, group: str | None = None, **optio
         group_id=settings.topic(group) if group else None,
         **(base | options),
     )
+
+
+@asynccontextmanager
+async def following(settings: Settings, *topics: str, group: str) -> AsyncIterator[AIOKafkaConsumer]:
+    """A member of a group that finds topics which are not there yet; it leaves in order, however it is ended.
+
+    It subscribes after its start: a start cut short would leave a connection open.
+    """
+    member = consumer(settings, group=group, metadata_max_age_ms=METADATA_MS)
+    starting = asyncio.ensure_future(member.start())
+    try:
+        await asyncio.shield(starting)
+        member.subscribe([settings.topic(name) for name in topics])
+        yield member
+    finally:
+        await asyncio.wait([starting], timeout=STOP_SECONDS)
+        with contextlib.suppress(KafkaError):
+            await member.stop()
 
 
 async def create_topics(settings: Settings, topics: tuple[Topic, ...] = TOPICS) -> list[str]:

@@ -16,6 +16,7 @@ from services.ingest.relay.observer import PublicationNotes
 from services.ingest.settings import RelaySettings
 from services.platform import db, health, logs, process
 from services.platform.clock import SystemClock
+from services.platform.forever import forever
 from services.platform.outbox import Lane, Relay, producer, statements
 
 COUNT_SECONDS = 5.0
@@ -28,7 +29,7 @@ async def _serve(stop: asyncio.Event) -> None:
     checks = {"database": lambda: db.ping(engine)}
     probes = health.server(health.app(metrics.registry, checks), host=settings.http_host, port=settings.http_port)
     serving = asyncio.create_task(probes.serve())
-    counting = asyncio.create_task(_count(engine, metrics))
+    counting = asyncio.create_task(forever("relay.backlog", lambda: _count(engine, metrics), pause=COUNT_SECONDS))
     reconciling = asyncio.create_task(Reconciler(settings, engine, metrics).run())
     await _publish(settings, engine, metrics, stop)
     probes.should_exit = True
@@ -69,17 +70,11 @@ async def _connected(settings: RelaySettings, stop: asyncio.Event) -> AIOKafkaPr
 
 async def _count(engine: AsyncEngine, metrics: RelayMetrics) -> None:
     """How much waits and since when, for dashboards."""
-    while True:
-        try:
-            async with engine.connect() as connection:
-                counted = await connection.execute(statements.backlog(OUTBOX), {"lanes": list(Lane)})
-            for lane, rows, seconds in counted:
-                metrics.waiting.labels(Lane(lane).name.lower()).set(rows)
-                metrics.oldest_seconds.labels(Lane(lane).name.lower()).set(seconds or 0.0)
-        except Exception as error:
-            if not db.is_transient(error):
-                raise
-        await asyncio.sleep(COUNT_SECONDS)
+    async with engine.connect() as connection:
+        counted = (await connection.execute(statements.backlog(OUTBOX), {"lanes": list(Lane)})).all()
+    for lane, rows, seconds in counted:
+        metrics.waiting.labels(Lane(lane).name.lower()).set(rows)
+        metrics.oldest_seconds.labels(Lane(lane).name.lower()).set(seconds or 0.0)
 
 
 if __name__ == "__main__":
