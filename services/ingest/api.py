@@ -20,9 +20,10 @@ from schemas.events import Clock as FactClock
 from schemas.posted import Instant
 from services.ingest import bodies, documents, envelopes, receipts
 from services.ingest.clinics import Clinics
-from services.ingest.group import Full, GroupCommit
+from services.ingest.group import GroupCommit
 from services.ingest.handlers import BOOKED_AHEAD, EARLIEST, Draft, Receiving, read
 from services.ingest.settings import IngestSettings
+from services.ingest.shares import Full, Slots
 from services.ingest.store import Accepted
 from services.ingest.strict_json import BadJson
 from services.platform.auth import Keys, Principal
@@ -50,7 +51,7 @@ class Door:
     clock: Clock
     clinics: Clinics
     group: GroupCommit
-    batches: asyncio.Semaphore
+    batches: Slots
 
 
 def routes(door: Door) -> APIRouter:
@@ -69,10 +70,11 @@ def routes(door: Door) -> APIRouter:
     @router.post("/events:batch", **documents.POST_BATCH)
     async def post_batch(request: Request) -> Response:
         receiving = await _receiving(door, request)
-        if door.batches.locked():
-            raise _come_back("as many batches as may are being worked on")
-        async with door.batches:
-            return await _batch(door, request, receiving)
+        try:
+            with door.batches.taken(receiving.tenant_id):
+                return await _batch(door, request, receiving)
+        except Full:
+            raise _come_back("as many batches as may are being worked on") from None
 
     @router.get("/events/{event_id}", **documents.GET_RECEIPT)
     async def get_receipt(request: Request, event_id: UUID) -> Response:

@@ -24,6 +24,7 @@ from services.ingest.handlers import pointer
 from services.ingest.letterbox import Letterbox
 from services.ingest.metrics import IngestMetrics
 from services.ingest.settings import IngestSettings
+from services.ingest.shares import Slots
 from services.ingest.store import Store
 from services.ingest.tail import Tail
 from services.platform import db, health, problems
@@ -48,7 +49,7 @@ def build_app(settings: IngestSettings, *, clock: Clock | None = None) -> FastAP
         clock=clock,
         clinics=Clinics(engine, clock),
         group=group,
-        batches=asyncio.Semaphore(settings.ingest_batches),
+        batches=Slots(settings.ingest_batches),
     )
 
     @contextlib.asynccontextmanager

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from services.ingest.handlers import Draft
 from services.ingest.metrics import IngestMetrics
+from services.ingest.shares import Full, share
 from services.ingest.store import Accepted, Store
 from services.platform import logs
 from services.platform.db import is_transient
@@ -24,10 +25,6 @@ RETRY_SECONDS = 0.2
 SLICE = 500
 """Events of a batch in one transaction: some 60 ms, which is what a single post may have to wait."""
 _log = logs.get("ingest.group")
-
-
-class Full(Exception):
-    """More posts wait than may: the sender should come back."""
 
 
 Waiting = tuple[Draft, asyncio.Future[Accepted]]
@@ -57,7 +54,7 @@ class GroupCommit:
         tenant = draft.receiving.tenant_id
         waiting = len(self._waiting.get(tenant, ()))
         others = len(self._waiting) - (tenant in self._waiting)
-        if waiting >= max(1, self._most_waiting // (2 + others)):
+        if waiting >= share(self._most_waiting, others):
             raise Full
         self._waiting.setdefault(tenant, deque()).append((draft, future))
         self._moved(1)
@@ -140,7 +137,7 @@ class GroupCommit:
             except Exception as error:
                 if not is_transient(error):
                     raise
-                if attempt == RETRIES:
+                if attempt == RETRIES or isinstance(error, TimeoutError):  # it was waited for long enough
                     raise Unavailable("the database does not answer") from error
                 _log.warning("commit failed, trying again", attempt=attempt, exc_info=error)
                 await asyncio.sleep(RETRY_SECONDS * 2**attempt)

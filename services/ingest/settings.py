@@ -11,6 +11,7 @@ class IngestSettings(Settings):
     """Read once in `__main__`."""
 
     http_port: int = Field(default=8700, ge=0, le=65_535)
+    database_seconds: float = Field(default=5.0, gt=0, description="as above, and the sender waits for it: then 503")
     ingest_queue: int = Field(
         default=4_000,
         ge=1,
@@ -18,7 +19,9 @@ class IngestSettings(Settings):
     )
     ingest_group: int = Field(default=100, ge=1, description="most single posts that share a transaction")
     ingest_body_seconds: float = Field(default=30.0, gt=0, description="how long a body may take to arrive")
-    ingest_batches: int = Field(default=4, ge=1, description="batches worked on at once; then 429")
+    ingest_batches: int = Field(
+        default=4, ge=1, description="batches at work: half of them one clinic's at most; then 429"
+    )
 
 
 class RelaySettings(Settings):

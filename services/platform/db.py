@@ -57,8 +57,14 @@ def create_engine(settings: Settings) -> AsyncEngine:
     Raises:
         ConfigurationError: no database address.
     """
+    patience = {"command_timeout": settings.database_seconds, "timeout": settings.database_seconds}
     return create_async_engine(
-        address(settings), hide_parameters=True, pool_size=settings.database_pool, max_overflow=0, pool_pre_ping=True
+        address(settings),
+        hide_parameters=True,
+        pool_size=settings.database_pool,
+        max_overflow=0,
+        pool_pre_ping=True,
+        connect_args=patience,
     )
 
 

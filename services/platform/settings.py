@@ -38,6 +38,9 @@ class Settings(BaseSettings):
 
     database_url: str = Field(default="", description="postgresql+asyncpg://role@host/database, password from a secret")
     database_pool: int = Field(default=4, ge=1)
+    database_seconds: float = Field(
+        default=60.0, gt=0, description="how long one statement may take; a database that hangs is one that is away"
+    )
 
     secrets_dir: Path = Field(default=Path("/run/secrets/attune"), description="one file per secret")
 

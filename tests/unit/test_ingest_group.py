@@ -11,9 +11,10 @@ import pytest
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from services.ingest import envelopes
-from services.ingest.group import Full, GroupCommit
+from services.ingest.group import GroupCommit
 from services.ingest.handlers import Draft, Receiving, read
 from services.ingest.metrics import IngestMetrics
+from services.ingest.shares import Full
 from services.ingest.store import Store
 from services.platform.vault import Vault, VaultKeys
 from tests.clinic import rating
