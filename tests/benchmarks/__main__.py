@@ -10,13 +10,16 @@ from collections.abc import Awaitable, Callable
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import door, report, scoring
+from tests.benchmarks import door, latency, relay, report, scoring, standstill
 from tests.benchmarks.harness import Row, keep, say
 
 FAMILIES: dict[str, Callable[[int], Awaitable[list[Row]]]] = {
     "append": scoring.append,
     "scoring": scoring.road,
     "door": door.rows,
+    "relay": relay.rows,
+    "latency": latency.rows,
+    "standstill": standstill.rows,
 }
 
 

@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from statistics import median
 
 from rich.console import Console
@@ -132,14 +132,10 @@ def table(outcomes: list[Outcome]) -> Table:
     """What a person wants to know of it."""
     made = Table("fault", "times", "posts", "lost", "doubled", "wrong", "untrue", "whole again: median", "worst")
     for each in outcomes:
-        said = [str(count) for count in vars_of(each.verdict)] if each.verdict else [f"[red]{each.fault}", "", "", ""]
+        said = [str(count) for count in astuple(each.verdict)] if each.verdict else [f"[red]{each.fault}", "", "", ""]
         seconds = [f"{median(each.again):.1f} s", f"{max(each.again):.1f} s"] if each.again else ["", ""]
         made.add_row(each.name, str(each.times), str(each.posts), *said, *seconds)
     return made
-
-
-def vars_of(verdict: Verdict) -> tuple[int, int, int, int]:
-    return verdict.lost, verdict.doubled, verdict.wrong, verdict.untrue
 
 
 def main() -> int:

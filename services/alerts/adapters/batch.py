@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from schemas.events import Conclusion, EpisodeSnapshot, Reading, ReadingWithdrawn, RiskAnswered
-from services.alerts.adapters import risk
+from services.alerts.adapters import owners, risk
 from services.alerts.adapters import statements as sql
 from services.alerts.adapters.contracts import rated_of
 from services.alerts.adapters.decisions import ClinicNow, Decisions
@@ -87,7 +87,7 @@ class Taker:
             await risk.take(connection, clinics, batch.risks)
             episodes = await self._to_decide(connection, batch, clinics) | grown | set(new)
             await self.decisions.redecide(connection, clinics, episodes)
-            await connection.execute(sql.REOWN, {"tenants": batch.tenants, "episodes": list(batch.snapshots)})
+            await owners.follow(connection, batch.tenants, batch.snapshots)
 
     async def _hear(self, connection: AsyncConnection, batch: Batch) -> None:
         """Note that these clinics are alive, and the now of those whose feed is the clock."""

@@ -8,10 +8,11 @@ from uuid import UUID
 
 from schemas.events import EpisodeSnapshot, Reading
 from schemas.instruments import Instrument, lookup
+from services.alerts.adapters.told import ToldReading
 from services.alerts.domain.record import Case, Done, Episode, Number, Rated
 
 
-def rated_of(reading: Reading) -> Rated | None:
+def rated_of(reading: Reading | ToldReading) -> Rated | None:
     """The rating as policy looks at it; `None` for what is no alliance measure of the client's."""
     instrument = lookup(reading.instrument)
     if not isinstance(instrument, Instrument) or instrument.family != "alliance" or reading.rater != "client":
@@ -53,7 +54,7 @@ def episode_of(snapshot: EpisodeSnapshot) -> Episode:
 
 def case_of(
     snapshot: EpisodeSnapshot,
-    readings: Iterable[Reading],
+    readings: Iterable[Reading | ToldReading],
     acts: Mapping[UUID, tuple[Done, ...]],
     *,
     clients: int,

@@ -12,10 +12,12 @@ from uuid import UUID
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schemas.events import EpisodeSnapshot, Reading
+from schemas.events import EpisodeSnapshot
 from services.alerts.adapters import statements as sql
+from services.alerts.adapters import told
 from services.alerts.adapters.contracts import case_of
 from services.alerts.adapters.ledger import Entry, Ledger, Noted, Whose, sorted_ids
+from services.alerts.adapters.told import ToldReading
 from services.alerts.domain.decide import decide
 from services.alerts.domain.policy import Policy
 from services.alerts.domain.reconcile import Change, Stored, reconcile
@@ -133,21 +135,22 @@ def _unfounded(subject: _Subject, stored: Stored, change: Change, policy: str) -
 class _Known:
     """What the records hold of some episodes."""
 
-    readings: Mapping[UUID, list[Reading]]
+    readings: Mapping[UUID, list[ToldReading]]
     alerts: Mapping[UUID, dict[UUID, Stored]]
     acts: Mapping[UUID, tuple[Done, ...]]
 
 
 async def _known(connection: AsyncConnection, about: Mapping[str, Any]) -> _Known:
-    readings: defaultdict[UUID, list[Reading]] = defaultdict(list)
+    readings: defaultdict[UUID, list[ToldReading]] = defaultdict(list)
     for row in await connection.execute(sql.READINGS, about):
-        readings[row.episode_id].append(Reading.model_validate(row.reading, strict=False))
+        readings[row.episode_id].append(told.decode(row.reading))
     alerts: defaultdict[UUID, dict[UUID, Stored]] = defaultdict(dict)
     for row in await connection.execute(sql.ALERTS, about):
         alerts[row.episode_id][row.alert_id] = Stored(
             row.alert_id, row.kind, row.severity, row.state, row.reason, row.historical, row.rule
         )
     acts: defaultdict[UUID, tuple[Done, ...]] = defaultdict(tuple)
-    for row in await connection.execute(sql.ACTS, about):
+    about_alerts = {"tenants": about["tenants"], "alerts": [one for each in alerts.values() for one in each]}
+    for row in await connection.execute(sql.ACTS, about_alerts):
         acts[row.alert_id] += (Done(row.action, row.at),)
     return _Known(readings, alerts, acts)

@@ -65,7 +65,7 @@ SNAPSHOTS = text("""
     order by episode_id for update
 """)
 READINGS = text("""
-    select episode_id, reading from alerts.reading
+    select episode_id, cast(reading as text) as reading from alerts.reading
     where tenant_id = any(cast(:tenants as uuid[])) and episode_id = any(cast(:episodes as uuid[])) and not withdrawn
 """)
 ALERTS = text("""
@@ -73,9 +73,9 @@ ALERTS = text("""
     where tenant_id = any(cast(:tenants as uuid[])) and episode_id = any(cast(:episodes as uuid[]))
 """)
 ACTS = text("""
-    select s.alert_id, s.action, s.at from alerts.step s join alerts.alert a using (tenant_id, alert_id)
-    where a.tenant_id = any(cast(:tenants as uuid[])) and a.episode_id = any(cast(:episodes as uuid[]))
-      and s.action in ('acknowledged', 'resolved')
+    select alert_id, action, at from alerts.step
+    where tenant_id = any(cast(:tenants as uuid[])) and alert_id = any(cast(:alerts as uuid[]))
+      and action in ('acknowledged', 'resolved')
 """)
 CLOSE = text("""
     update alerts.alert a set state = n.state from unnest(cast(:tenants as uuid[]), cast(:alerts as uuid[]),
@@ -102,11 +102,14 @@ UPSERT_ALERTS = text("""
       occurred_at = excluded.occurred_at, historical = excluded.historical, evidence = excluded.evidence,
       version = excluded.version
 """)
+ALERT_OWNERS = text("""
+    select tenant_id, alert_id, episode_id, owner_id from alerts.alert
+    where tenant_id = any(cast(:tenants as uuid[])) and episode_id = any(cast(:episodes as uuid[]))
+""")
 REOWN = text("""
-    update alerts.alert a set owner_id = e.owner_id from alerts.episode e
-    where a.tenant_id = any(cast(:tenants as uuid[])) and a.episode_id = any(cast(:episodes as uuid[]))
-      and e.tenant_id = a.tenant_id and e.episode_id = a.episode_id and a.owner_id is distinct from e.owner_id
-      and e.owner_id is not null
+    update alerts.alert a set owner_id = n.owner_id from unnest(cast(:tenants as uuid[]), cast(:alerts as uuid[]),
+      cast(:owners as uuid[])) as n(tenant_id, alert_id, owner_id)
+    where a.tenant_id = n.tenant_id and a.alert_id = n.alert_id
 """)
 STEPS = text("""
     insert into alerts.step (tenant_id, step_id, alert_id, action, actor, reason, at)
