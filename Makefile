@@ -14,6 +14,10 @@ STAMP := .venv/made-from-$(shell cat $(LOCK) pyproject.toml 2>/dev/null | cksum 
 DEPLOY_LOCK := requirements/deploy.lock
 DEPLOY_STAMP := .venv/deploy/made-from-$(shell cat $(DEPLOY_LOCK) 2>/dev/null | cksum | cut -d' ' -f1)
 
+# what benchmarks measure beside ours, likewise
+BENCH_LOCK := requirements/bench.lock
+BENCH_STAMP := .venv/bench/made-from-$(shell cat $(BENCH_LOCK) 2>/dev/null | cksum | cut -d' ' -f1)
+
 RESOLVE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header
 
 CHECKS := "ruff check ." "ruff format --check ." "mypy" "lint-imports --no-cache" "python -m schemas check" "deploy/check"
@@ -44,13 +48,14 @@ chaos: setup ## every fault there is, for half an hour; ARGS="--help" tells more
 	@ATTUNE_LONG_FORM=1 $(BIN)/pytest -q tests/chaos/test_upgrade.py
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
-bench: setup ## measure what has a number to keep, into docs/benchmarks.md
+bench: setup $(BENCH_STAMP) ## measure what has a number to keep, into docs/benchmarks.md
 	@$(BIN)/python -m tests.benchmarks --write $(ARGS)
 
 lock: $(STAMP) ## resolve pyproject.toml anew into requirements/*.lock, with hashes
 	@$(RESOLVE) --upgrade --extra dev pyproject.toml -o $(LOCK)
 	@$(RESOLVE) -c $(LOCK) pyproject.toml -o requirements/run.lock
 	@$(RESOLVE) --upgrade requirements/deploy.in -o $(DEPLOY_LOCK)
+	@$(RESOLVE) --upgrade requirements/bench.in -o $(BENCH_LOCK)
 
 clean: ## remove the environment and caches; data and downloads in .attune stay
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .benchmarks
@@ -65,4 +70,10 @@ $(DEPLOY_STAMP): $(STAMP)
 	@echo 'installing what checks deploy/ ...' >&2
 	@$(BIN)/uv venv -q --clear --python $(BIN)/python .venv/deploy
 	@UV_LINK_MODE=copy $(BIN)/uv pip install -q --python .venv/deploy/bin/python --require-hashes -r $(DEPLOY_LOCK)
+	@touch $@
+
+$(BENCH_STAMP): $(STAMP)
+	@echo 'installing what benchmarks are measured beside ...' >&2
+	@$(BIN)/uv venv -q --clear --python $(BIN)/python .venv/bench
+	@UV_LINK_MODE=copy $(BIN)/uv pip install -q --python .venv/bench/bin/python --require-hashes -r $(BENCH_LOCK)
 	@touch $@
