@@ -227,11 +227,11 @@ async def until(condition: Callable[[], Awaitable[bool]], what: str, *, within: 
 
 
 @asynccontextmanager
-async def whole_road(**environment: str) -> AsyncIterator[Road]:
+async def whole_road(kind: type[LocalStack] = LocalStack, **environment: str) -> AsyncIterator[Road]:
     """Everything, on free ports, gone at the end; `environment` is told to our own processes."""
     home = folder()
     try:
-        stack = _stack(home, environment)
+        stack = _stack(kind, home, environment)
         async with stack.running():
             tenant, key = await clinic(stack)
             engine = create_async_engine(stack.postgres.url("postgres"), poolclass=NullPool)
@@ -256,7 +256,7 @@ def folder() -> Path:
     return folder
 
 
-def _stack(folder: Path, told: Mapping[str, str]) -> LocalStack:
+def _stack(kind: type[LocalStack], folder: Path, told: Mapping[str, str]) -> LocalStack:
     settings = LocalSettings(
         home=folder,
         cache_dir=LocalSettings().cache,
@@ -272,7 +272,7 @@ def _stack(folder: Path, told: Mapping[str, str]) -> LocalStack:
         "ATTUNE_KAFKA_PARTITIONS": "4",
         **told,
     }
-    return LocalStack(settings, ensure(settings, Silent()), environment, steps=(_migrate, _topics))
+    return kind(settings, ensure(settings, Silent()), environment, steps=(_migrate, _topics))
 
 
 async def _migrate(environment: Mapping[str, str]) -> None:

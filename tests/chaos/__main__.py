@@ -9,40 +9,24 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass
 from statistics import median
 
 from rich.console import Console
 from rich.table import Table
 
+from tests.chaos import between, clocks, disks
 from tests.chaos.faults import OURS, PARTS, ended, frozen, killed
 from tests.chaos.load import Load, care
 from tests.chaos.power import power_cut
 from tests.chaos.replicas import replica
-from tests.chaos.verdict import Verdict, judge, whole_again
+from tests.chaos.run import CannotBeHad, Run, Scenario
+from tests.chaos.verdict import Verdict, judge
 from tests.whole_road import Road, whole_road
 
-Scenario = Callable[["Run"], Awaitable[None]]
 SMALL = {"ATTUNE_RECONCILE_SECONDS": "2", "ATTUNE_RECONCILE_AGE_SECONDS": "4"}
 """The reconciler in a hurry: what takes minutes in a clinic takes seconds here."""
-
-
-@dataclass
-class Run:
-    """One scenario: its system, its chance, and what it saw."""
-
-    road: Road
-    rng: random.Random
-    times: int
-    again: list[float] = field(default_factory=list)
-
-    async def happen(self, fault: Callable[[Road], Awaitable[object]]) -> None:
-        """A fault at a random moment, and how long until all is whole again."""
-        await asyncio.sleep(self.rng.uniform(0.2, 2.0))  # a random moment is the point
-        await fault(self.road)
-        self.again.append(await whole_again(self.road))
 
 
 async def kills(run: Run) -> None:
@@ -89,52 +73,69 @@ async def power_cuts(run: Run) -> None:
 
 
 SCENARIOS: dict[str, Scenario] = {
-    "killed": kills,
-    "killed in pairs": pairs,
-    "frozen": freezes,
-    "ended in order": restarts,
-    "scaled out and in": scale,
-    "power cut": power_cuts,
+    "killed": Scenario(kills),
+    "killed in pairs": Scenario(pairs),
+    "frozen": Scenario(freezes, most=12),
+    "ended in order": Scenario(restarts, most=12),
+    "scaled out and in": Scenario(scale),
+    "power cut": Scenario(power_cuts),
+    **between.SCENARIOS,
+    **clocks.SCENARIOS,
+    **disks.SCENARIOS,
 }
-RARE = {"frozen": 12, "ended in order": 12}
-"""How often at most: each takes its time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     name: str
-    times: int
-    posts: int
-    verdict: Verdict | None
-    again: list[float]
+    run: Run | None
+    """None where it could not be played."""
+    posts: int = 0
+    verdict: Verdict | None = None
     fault: str = ""
+
+    @property
+    def fine(self) -> bool:
+        return self.run is None or bool(self.verdict and self.verdict.whole)
 
 
 async def play(name: str, seed: int, times: int, console: Console) -> Outcome:
     """One scenario on a system of its own."""
+    scenario = SCENARIOS[name]
+    try:
+        scenario.demand()
+    except CannotBeHad as error:
+        return Outcome(name, None, fault=str(error))
     began = time.monotonic()
-    async with whole_road(**SMALL) as road:
-        run = Run(road, random.Random(seed), min(times, RARE.get(name, times)))
-        try:
-            async with Load(road, per_second=60).running(care(seed, clients=200)):
-                with console.status(f"{name}: {run.times} times, seed {seed}"):
-                    await SCENARIOS[name](run)
-            await road.settled()
-            verdict, fault = await judge(road), ""
-        except AssertionError as error:
-            kept = shutil.copytree(road.stack.home.logs, tempfile.mkdtemp(prefix="attune-chaos-"), dirs_exist_ok=True)
-            verdict, fault = None, f"{error}; logs: {kept}"
+    async with whole_road(scenario.stack, **SMALL) as road:
+        run = Run(road, random.Random(seed), min(times, scenario.most))
+        with console.status(f"{name}: {run.times} times, seed {seed}"):
+            outcome = await _judged(name, scenario, run, seed)
         console.print(f"{name}: {len(run.again)} faults, {len(road.accepted)} posts, {time.monotonic() - began:.0f} s")
-        return Outcome(name, len(run.again), len(road.accepted), verdict, run.again, fault)
+        return outcome
+
+
+async def _judged(name: str, scenario: Scenario, run: Run, seed: int) -> Outcome:
+    """Under load, then once nothing moves any more."""
+    road = run.road
+    try:
+        async with Load(road, per_second=60).running(care(seed, clients=200)):
+            await scenario.play(run)
+        await road.settled()
+        return Outcome(name, run, len(road.accepted), await judge(road))
+    except (AssertionError, TimeoutError) as error:
+        kept = shutil.copytree(road.stack.home.logs, tempfile.mkdtemp(prefix="attune-chaos-"), dirs_exist_ok=True)
+        return Outcome(name, run, len(road.accepted), fault=f"{type(error).__name__} {error}; logs: {kept}")
 
 
 def table(outcomes: list[Outcome]) -> Table:
     """What a person wants to know of it."""
     made = Table("fault", "times", "posts", "lost", "doubled", "wrong", "untrue", "whole again: median", "worst")
     for each in outcomes:
-        said = [str(count) for count in astuple(each.verdict)] if each.verdict else [f"[red]{each.fault}", "", "", ""]
-        seconds = [f"{median(each.again):.1f} s", f"{max(each.again):.1f} s"] if each.again else ["", ""]
-        made.add_row(each.name, str(each.times), str(each.posts), *said, *seconds)
+        again = each.run.again if each.run else []
+        said = [str(count) for count in astuple(each.verdict)] if each.verdict else [each.fault, "", "", ""]
+        seconds = [f"{median(again):.1f} s", f"{max(again):.1f} s"] if again else ["", ""]
+        made.add_row(each.name, str(len(again)), str(each.posts), *said, *seconds, style=None if each.fine else "red")
     return made
 
 
@@ -148,7 +149,10 @@ def main() -> int:
     console = Console(width=150)
     outcomes = [asyncio.run(play(name, given.seed, given.kills, console)) for name in given.only or SCENARIOS]
     console.print(table(outcomes))
-    return 0 if all(each.verdict and each.verdict.whole for each in outcomes) else 1
+    for each in outcomes:
+        for note in each.run.notes if each.run else [f"not played: {each.fault}"]:
+            console.print(f"{each.name}: {note}")
+    return 0 if all(each.fine for each in outcomes) else 1
 
 
 if __name__ == "__main__":
