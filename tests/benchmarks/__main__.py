@@ -10,11 +10,12 @@ from collections.abc import Awaitable, Callable
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import door, latency, relay, report, scoring, standstill
+from tests.benchmarks import append, door, latency, memory, relay, report, scoring, standstill
 from tests.benchmarks.harness import Row, keep, say
 
 FAMILIES: dict[str, Callable[[int], Awaitable[list[Row]]]] = {
-    "append": scoring.append,
+    "append": append.rows,
+    "memory": memory.rows,
     "scoring": scoring.road,
     "door": door.rows,
     "relay": relay.rows,

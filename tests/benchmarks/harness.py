@@ -7,7 +7,7 @@ import os
 import platform
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -36,7 +36,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Question:
-    """What a row asks: what is measured, beside what, and the least ratio (or the greatest value) that is aimed at."""
+    """What a row asks: what is measured, beside what, and the aim: a least or greatest ratio, or a greatest value."""
 
     name: str
     step: str
@@ -44,11 +44,14 @@ class Question:
     unit: str
     at_least: float | None = None
     at_most: float | None = None
+    times_at_most: float | None = None
 
     @property
     def aim(self) -> str:
         if self.at_least is not None:
             return f"at least {self.at_least:g}"
+        if self.times_at_most is not None:
+            return f"under {self.times_at_most:g} times"
         return "-" if self.at_most is None else f"under {self.at_most:g} {self.unit}"
 
 
@@ -62,10 +65,21 @@ async def in_turn(asked: Question, ours: Measure, peer: Measure, rounds: int) ->
             own, theirs = await ours(), await peer()
         taken.append((own, theirs))
         say(f"  {asked.name} {number + 1}/{rounds}: {own:,.0f} beside {theirs:,.0f} {asked.unit}")
+    return beside(asked, taken)
+
+
+def beside(asked: Question, taken: Sequence[tuple[float, float | None]], note: str = "") -> Row:
+    """A row from rounds of ours and the peer: the median of the rounds' ratios against its bound."""
     ratio = median(own / theirs for own, theirs in taken if theirs)
     own, theirs = (median(each or 0 for each in column) for column in zip(*taken, strict=True))
-    reached = None if asked.at_least is None else ratio >= asked.at_least
-    return Row(asked.name, asked.step, asked.beside, asked.aim, asked.unit, own, theirs, ratio, reached, taken)
+    row = Row(asked.name, asked.step, asked.beside, asked.aim, asked.unit, own, theirs, ratio)
+    return replace(row, reached=_reached(asked, ratio), rounds=list(taken), note=note)
+
+
+def _reached(asked: Question, ratio: float) -> bool | None:
+    if asked.at_least is not None:
+        return ratio >= asked.at_least
+    return None if asked.times_at_most is None else ratio <= asked.times_at_most
 
 
 def alone(asked: Question, values: Sequence[float], note: str = "") -> Row:
