@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import NamedTuple
 
+from services.scoring.domain.ewma import limit_factor, smooth
+from services.scoring.domain.residuals import shrunk_mean, shrunk_spread
+
 STATE_VERSION = 1
-_D2 = 1.128
-"""Mean moving range of two in SDs, as charts round it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,34 +78,12 @@ def step(config: Config, state: State, score: float) -> tuple[State, Reading]:
     return _accept(state, score, ewma=ewma, sessions=sessions), reading
 
 
-def smooth(weight: float, before: float, value: float) -> float:
-    """One step of the exponentially weighted mean.
-
-    >>> smooth(0.5, smooth(0.5, 10, 11), 13)
-    11.75
-    """
-    return weight * value + (1 - weight) * before
-
-
-def limit_factor(weight: float, sessions: int) -> float:
-    """SD of the statistic after so many sessions, in SDs of one rating: smaller early, which the asymptote forgets.
-
-    >>> [round((2 * limit_factor(0.5, n)) ** 2, 4) for n in (1, 2, 3)]
-    [1.0, 1.25, 1.3125]
-    """
-    return sqrt(weight / (2 - weight) * (1 - (1 - weight) ** (2 * sessions)))
-
-
 def _usual(config: Config, state: State) -> float:
-    return (config.usual_ratings * config.usual + state.total) / (config.usual_ratings + state.ratings)
+    return shrunk_mean(state.total, state.ratings, config.usual, config.usual_ratings)
 
 
 def _spread(config: Config, state: State) -> float:
-    """The client's own spread by the mean moving range, shrunk: never 0, however constant the ratings."""
-    own = state.ratings - 1
-    own_variance = (state.moving_range / own / _D2) ** 2 if own else 0.0
-    shrunk = (config.spread_ratings * config.spread**2 + own * own_variance) / (config.spread_ratings + own)
-    return sqrt(shrunk)
+    return shrunk_spread(state.moving_range, state.ratings, config.spread, config.spread_ratings)
 
 
 def _accept(state: State, score: float, *, ewma: float = 0.0, sessions: int = 0) -> State:
