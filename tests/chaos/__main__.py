@@ -16,7 +16,7 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
-from tests.chaos import between, clocks, disks
+from tests.chaos import between, clocks, disks, poison
 from tests.chaos.faults import OURS, PARTS, ended, frozen, killed
 from tests.chaos.load import Load, care
 from tests.chaos.power import power_cut
@@ -82,6 +82,7 @@ SCENARIOS: dict[str, Scenario] = {
     **between.SCENARIOS,
     **clocks.SCENARIOS,
     **disks.SCENARIOS,
+    **poison.SCENARIOS,
 }
 
 

@@ -32,7 +32,7 @@ class Link:
     def reset(self) -> None:
         for writer in (self.client, self.server):
             held = writer.get_extra_info("socket")
-            if held is not None and held.family != socket.AF_UNIX:
+            if held.family != socket.AF_UNIX and not writer.is_closing():
                 held.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             writer.transport.abort()
 
@@ -61,6 +61,8 @@ class Proxy:
         finally:
             server.close()
             self.reset()
+            while self.links:  # noqa: ASYNC110 - their tasks end by themselves, in a moment
+                await asyncio.sleep(0.01)
 
     # ----------------------------------------------------------------- faults
 
