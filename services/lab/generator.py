@@ -2,72 +2,30 @@
 
 A latent level per client, an autocorrelated state per session, ruptures by hazard (some concealed, some lasting), four
 items with noise cut off at the scale's ends, and drop-out that low ratings make likelier. Calibrated on published
-marginals: mean 37.8, SD 2.8, 32 % perfect scores, 22 % below 36, median 7 sessions, 27 % drop-out.
+marginals: mean 37.8, SD 2.8, 32 % perfect scores, 22 % below 36, median 7 sessions, 27 % drop-out. This is appendix A
+of the specification, bit for bit; a population with a `variety` is `services.lab.varied`'s.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Marks = NDArray[np.bool_]
+from services.lab.population import TYPICAL, Course, Floats, Marks, Population, Ruptures, Shape, Variety
+from services.lab.varied import varied
+
+__all__ = ["TYPICAL", "Course", "Floats", "Marks", "Population", "Shape", "Variety", "simulate"]
+
 _BRIEF: Final = (1.0,)
 _FADING: Final = (1.0, 0.6, 0.3)
 
 
-@dataclass(frozen=True, slots=True)
-class Population:
-    """Points of the SRS total (0 to 40), hazards per session."""
-
-    mean: float
-    between_sd: float
-    within_sd: float
-    autocorrelation: float
-    growth: float
-    rupture_hazard: float
-    concealed_share: float
-    longest: int
-
-
-TYPICAL: Final = Population(
-    mean=39.0,
-    between_sd=3.6,
-    within_sd=2.4,
-    autocorrelation=0.35,
-    growth=0.30,
-    rupture_hazard=0.03,
-    concealed_share=0.30,
-    longest=20,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Course:
-    """One client's rated sessions. `expressed`: a rupture is active and not concealed."""
-
-    totals: tuple[float, ...]
-    items: tuple[tuple[float, ...], ...]
-    ruptured: tuple[bool, ...]
-    expressed: tuple[bool, ...]
-    onset: tuple[bool, ...]
-    dropped_out: bool
-
-
-@dataclass(slots=True)
-class _Ruptures:
-    effect: Floats
-    active: Marks
-    expressed: Marks
-    onset: Marks
-
-
 def simulate(seed: int, clients: int, population: Population = TYPICAL) -> list[Course]:
     """So many courses; the same seed gives the same courses, bit for bit."""
+    if population.variety is not None:
+        return varied(seed, clients, population, population.variety)
     rng = np.random.default_rng(seed)
     return [_course(rng, population) for _ in range(clients)]
 
@@ -87,37 +45,33 @@ def _course(rng: Generator, population: Population) -> Course:
         expressed=tuple(ruptures.expressed[:last].tolist()),
         onset=tuple(ruptures.onset[:last].tolist()),
         dropped_out=dropped_out,
+        shape=tuple(ruptures.shape[:last]),
+        falling=tuple(ruptures.falling[:last].tolist()),
     )
 
 
-def _ruptures(rng: Generator, population: Population, sessions: int) -> _Ruptures:
-    marks = [np.zeros(sessions, bool) for _ in range(3)]
-    made = _Ruptures(np.zeros(sessions), *marks)
+def _ruptures(rng: Generator, population: Population, sessions: int) -> Ruptures:
+    made = Ruptures(sessions)
     session = 1
     while session < sessions:
         session += _rupture(rng, population, made, session) if rng.random() < population.rupture_hazard else 1
     return made
 
 
-def _rupture(rng: Generator, population: Population, made: _Ruptures, session: int) -> int:
-    """Write one rupture into the course; returns how many sessions it takes."""
+def _rupture(rng: Generator, population: Population, made: Ruptures, session: int) -> int:
     magnitude = float(np.exp(np.log(6) + 0.45 * rng.standard_normal()))
     concealed = rng.random() < population.concealed_share
-    profile = np.array(_profile(rng, made.effect.size))
-    until = slice(session, session + profile.size)
-    made.onset[session] = True
-    made.active[until] = True
-    made.expressed[until] = not concealed
-    made.effect[until] = -(magnitude * (0.1 if concealed else 1.0)) * profile[: made.effect.size - session]
-    return profile.size
+    shape, profile = _profile(rng, made.effect.size)
+    points = magnitude * (0.1 if concealed else 1.0) * np.array(profile)
+    return made.write(session, shape, points, concealed=concealed)
 
 
-def _profile(rng: Generator, sessions: int) -> tuple[float, ...]:
+def _profile(rng: Generator, sessions: int) -> tuple[Shape, tuple[float, ...]]:
     """Half pass in one session, a quarter fade, a quarter stay."""
     draw = rng.random()
     if draw < 0.5:
-        return _BRIEF
-    return _FADING if draw < 0.75 else (1.0, *[0.8] * sessions)
+        return "one-session", _BRIEF
+    return ("v", _FADING) if draw < 0.75 else ("lasting", (1.0, *[0.8] * sessions))
 
 
 def _items(
