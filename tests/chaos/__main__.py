@@ -16,7 +16,7 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
-from tests.chaos import between, clocks, disks, poison
+from tests.chaos import between, clocks, disks, overload, poison
 from tests.chaos.faults import OURS, PARTS, ended, frozen, killed
 from tests.chaos.load import Load, care
 from tests.chaos.power import power_cut
@@ -83,6 +83,7 @@ SCENARIOS: dict[str, Scenario] = {
     **clocks.SCENARIOS,
     **disks.SCENARIOS,
     **poison.SCENARIOS,
+    **overload.SCENARIOS,
 }
 
 
@@ -100,7 +101,7 @@ class Outcome:
         return self.run is None or bool(self.verdict and self.verdict.whole)
 
 
-async def play(name: str, seed: int, times: int, console: Console) -> Outcome:
+async def play(name: str, given: argparse.Namespace, console: Console) -> Outcome:
     """One scenario on a system of its own."""
     scenario = SCENARIOS[name]
     try:
@@ -109,9 +110,10 @@ async def play(name: str, seed: int, times: int, console: Console) -> Outcome:
         return Outcome(name, None, fault=str(error))
     began = time.monotonic()
     async with whole_road(scenario.stack, **SMALL) as road:
-        run = Run(road, random.Random(seed), min(times, scenario.most))
-        with console.status(f"{name}: {run.times} times, seed {seed}"):
-            outcome = await _judged(name, scenario, run, seed)
+        load = Load(road, per_second=60)
+        run = Run(road, load, random.Random(given.seed), min(given.kills, scenario.most), given.seconds)
+        with console.status(f"{name}: {run.times} times, seed {given.seed}"):
+            outcome = await _judged(name, scenario, run, given.seed)
         console.print(f"{name}: {len(run.again)} faults, {len(road.accepted)} posts, {time.monotonic() - began:.0f} s")
         return outcome
 
@@ -120,7 +122,7 @@ async def _judged(name: str, scenario: Scenario, run: Run, seed: int) -> Outcome
     """Under load, then once nothing moves any more."""
     road = run.road
     try:
-        async with Load(road, per_second=60).running(care(seed, clients=200)):
+        async with run.load.running(care(seed, clients=200)):
             await scenario.play(run)
         await road.settled()
         return Outcome(name, run, len(road.accepted), await judge(road))
@@ -145,10 +147,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
     parser.add_argument("--only", choices=SCENARIOS, action="append", help="this scenario; may be repeated")
     parser.add_argument("--kills", type=int, default=50, help="how often each kind happens (default: 50)")
+    parser.add_argument("--seconds", type=float, default=300, help="how long the overload lasts (default: 300)")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     console = Console(width=150)
-    outcomes = [asyncio.run(play(name, given.seed, given.kills, console)) for name in given.only or SCENARIOS]
+    outcomes = [asyncio.run(play(name, given, console)) for name in given.only or SCENARIOS]
     console.print(table(outcomes))
     for each in outcomes:
         for note in each.run.notes if each.run else [f"not played: {each.fault}"]:

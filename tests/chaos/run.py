@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from services.local.stack import LocalStack
+from tests.chaos.load import Load
 from tests.chaos.verdict import whole_again
 from tests.whole_road import Road
 
@@ -21,8 +22,11 @@ class Run:
     """One scenario: its system, its chance, and what it saw."""
 
     road: Road
+    load: Load
     rng: random.Random
     times: int
+    seconds: float
+    """How long what lasts goes on."""
     again: list[float] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     """What else a person wants to know, below the table."""
