@@ -29,8 +29,15 @@ class Topic:
     contract: TypeAdapter[Any] | None
 
     def config(self) -> dict[str, str]:
-        """Broker settings of this topic."""
-        common = {"cleanup.policy": self.cleanup, "max.message.bytes": str(MAX_MESSAGE_BYTES)}
+        """Broker settings of this topic.
+
+        The broker's clock counts: by the writers', it refuses all they write once theirs is an hour ahead of its own.
+        """
+        common = {
+            "cleanup.policy": self.cleanup,
+            "max.message.bytes": str(MAX_MESSAGE_BYTES),
+            "message.timestamp.type": "LogAppendTime",
+        }
         if self.retention_days is not None:
             common["retention.ms"] = str(self.retention_days * DAY_MS)
         return common
