@@ -17,6 +17,7 @@ FAMILIES: dict[str, Callable[[int], Awaitable[list[Row]]]] = {
     "append": append.rows,
     "memory": memory.rows,
     "scoring": scoring.road,
+    "peers": scoring.peers,
     "door": door.rows,
     "relay": relay.rows,
     "latency": latency.rows,
