@@ -25,8 +25,9 @@ def day(number: float) -> datetime:
 
 
 def rated(session: int, total: float = LEVEL, **more: Any) -> Rated:  # noqa: ANN401 - any field of a rating
-    """Session's rating (a week apart). Four or more below the level is improbable, and so a predictive drop."""
-    numbers = {"predictive-drop": dropped(LEVEL - total)} if total <= LEVEL - 4 else {}
+    """Session's rating (a week apart). Four or more below the level is improbable, and so evidence of a change."""
+    below = LEVEL - total
+    numbers = {"rupture-evidence": changed(below), "predictive-drop": dropped(below)} if below >= 4 else {}
     fields: dict[str, Any] = {
         "rating_id": UUID(int=session),
         "session": f"s{session:03d}",
@@ -41,6 +42,11 @@ def rated(session: int, total: float = LEVEL, **more: Any) -> Rated:  # noqa: AN
         "quantiles": {"0.02": LEVEL - 3.5},
     }
     return Rated(**(fields | more))
+
+
+def changed(by: float, *, rate: float = 0.004, slide: float = 0.1) -> Number:
+    details = {"rate": rate, "drop": by, "slide": slide, "expected": LEVEL, "ordinary_0.01": LEVEL - 3.5}
+    return Number(2.5, f"{by:g} below usual", details)
 
 
 def dropped(by: float) -> Number:

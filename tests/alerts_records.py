@@ -33,14 +33,21 @@ def rated(number: int, total: float, previous: float | None = USUAL) -> Rated:
         total=total,
         index=total * 2.5,
         numbers={
+            "rupture-evidence": Number(None if below is None else 2.5, f"{below} below", changed(total)),
             "predictive-drop": Number(
                 below, f"{below} below", {"tail_probability": 0.001 if total < 31 else 0.5, "expected": USUAL}
             ),
             "reliable-drop": Number(None if previous is None else previous - total, "below the session before"),
-            "drift": Number(3.0 if total < 33 else 0.0, "below this client's usual", {"usual": USUAL}),
+            "drift": Number(3.5 if total < 33 else 0.0, "below this client's usual", {"usual": USUAL}),
         },
         quantiles={"0.02": 31.0},
     )
+
+
+def changed(total: float) -> dict[str, float | None]:
+    """What speaks for a change of the alliance: a rating below 31 is rarer than one in a hundred."""
+    rate = 0.002 if total < 31 else 0.5
+    return {"rate": rate, "drop": USUAL - total, "slide": 0.0, "expected": USUAL, "ordinary_0.01": 31.0}
 
 
 def course(*totals: float) -> tuple[Rated, ...]:
@@ -83,6 +90,9 @@ def reading(number: int, total: float, *, facts: int = 3) -> events.Reading:
     drop = events.Signal(
         detector="predictive-drop", value=USUAL - total, unit="points", reason="below usual", details=details
     )
+    change = events.Signal(
+        detector="rupture-evidence", value=2.5, unit="nats", reason="below usual", details=changed(total)
+    )
     return events.Reading(
         **_common(facts),
         rating_id=UUID(int=10 + number),
@@ -96,7 +106,7 @@ def reading(number: int, total: float, *, facts: int = 3) -> events.Reading:
         total=total,
         index=total * 2.5,
         expected=events.Expectation(mean=USUAL, quantiles={"0.02": 31.0}),
-        signals=(drop,),
+        signals=(change, drop),
     )
 
 

@@ -11,7 +11,7 @@ class AlertsSettings(Settings):
     """Read once in `__main__`."""
 
     http_port: int = Field(default=8710, ge=0, le=65_535)
-    alerts_policy: str = Field(default="fic-default-1", description="one of services.alerts.domain.policy.POLICIES")
+    alerts_policy: str = Field(default="fic-default-2", description="one of services.alerts.domain.policy.POLICIES")
     alerts_batch_records: int = Field(default=2_000, ge=1, description="most records in one transaction")
     alerts_sweep_seconds: float = Field(default=5.0, gt=0, description="how often due deadlines are looked at")
     alerts_feed_quiet_seconds: float = Field(

@@ -64,7 +64,7 @@ def verify(  # noqa: PLR0917 - typer passes options by name
     sample: Annotated[int, typer.Option(min=1, help="So many episodes, at random.")] = SAMPLE,
     tenant: Annotated[str | None, typer.Option(help="Of one tenant.")] = None,
     client: Annotated[str | None, typer.Option(help="With --tenant: of one client, by the clinic's reference.")] = None,
-    policy: Annotated[str, typer.Option(help="The policy that alerts runs under.")] = "fic-default-1",
+    policy: Annotated[str, typer.Option(help="The policy that alerts runs under.")] = "fic-default-2",
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Work episodes out anew from the inbox, and say what stands otherwise."""

@@ -14,12 +14,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from services.alerts.domain.decide import decide, fires
 from services.alerts.domain.lifecycle import STANDING, TRANSITIONS, Action, Refusal, State, transition
-from services.alerts.domain.policy import DEFAULT, HIGH_SENS, OPENFIT, Policy
+from services.alerts.domain.policy import DEFAULT, FIRST, HIGH_SENS, OPENFIT, Policy
 from services.alerts.domain.reconcile import Stored
 from services.alerts.domain.record import Case, Done, Number, Rated
-from tests.alerts_cases import LEVEL, after, care, case, changes, day, drifted, dropped, fell, rated
+from tests.alerts_cases import LEVEL, after, care, case, changed, changes, day, drifted, dropped, fell, rated
 
-POLICIES = st.sampled_from([DEFAULT, HIGH_SENS, OPENFIT])
+POLICIES = st.sampled_from([DEFAULT, FIRST, HIGH_SENS, OPENFIT])
 SIZES = st.sampled_from([1, 199, 200, 500])
 TOTALS = st.integers(200, 400).map(lambda tenths: tenths / 10)
 
@@ -28,11 +28,14 @@ TOTALS = st.integers(200, 400).map(lambda tenths: tenths / 10)
 def numbers(draw: st.DrawFn) -> dict[str, Number]:
     found = {}
     if draw(st.booleans()):
+        rate, slide = draw(st.sampled_from([0.2, 0.01, 0.009, 0.001])), draw(st.sampled_from([0.0, 0.5, 0.9]))
+        found["rupture-evidence"] = changed(draw(st.sampled_from([1.0, 4.0, 9.0])), rate=rate, slide=slide)
+    if draw(st.booleans()):
         found["predictive-drop"] = dropped(draw(st.sampled_from([2.0, 4.0, 9.0])))
     if draw(st.booleans()):
         found["reliable-drop"] = fell(draw(st.sampled_from([-1.0, 4.9, 5.0, 8.0])))
     if draw(st.integers(0, 3)) == 0:
-        found["drift"] = drifted(draw(st.sampled_from([2.5, 2.6])))
+        found["drift"] = drifted(draw(st.sampled_from([2.5, 2.6, 3.1])))
     if draw(st.booleans()):
         found["level"] = Number(draw(st.sampled_from([0.0, 1.5])), "below 36")
     return found

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from services.alerts.domain.decide import decide
-from services.alerts.domain.policy import DEFAULT
+from services.alerts.domain.policy import DEFAULT, FIRST
 from services.alerts.domain.reconcile import Stored, reconcile
 from services.alerts.domain.record import Done, Number
 from services.alerts.domain.wanted import Wanted
@@ -24,7 +24,7 @@ def test_a_drop_is_flagged_with_its_numbers() -> None:
     alert = only(*decide(DEFAULT, case(course(36.0, 30.0))))
     assert (alert.kind, alert.severity, alert.state) == ("rupture-possible", "amber", "open")
     assert alert.reason == "30 is 6 below this client's usual of 36"
-    assert alert.evidence["threshold"] == "tail probability below 0.02 and at least 3"
+    assert alert.evidence["threshold"] == "rate below 0.01 and drop at least 2 and slide below 0.5"
     assert alert.evidence["would_not_have_flagged"] == "at 31 or above"
 
 
@@ -71,11 +71,11 @@ def test_staying_away_after_a_drop_makes_it_red() -> None:
 
 
 def test_the_fallback_speaks_in_small_clinics_only() -> None:
-    """Rank 2 is live below 200 clients and retires for all at 200."""
+    """The first policy's rank 2 is live below 200 clients and retires for all at 200."""
     steady_fall = course(38.0, 32.9)
     quiet = tuple(replace(each, numbers={"reliable-drop": each.numbers["reliable-drop"]}) for each in steady_fall)
-    assert only(*decide(DEFAULT, case(quiet, clients=199))).rule == "reliable-drop"
-    assert decide(DEFAULT, case(quiet, clients=200)) == ()
+    assert only(*decide(FIRST, case(quiet, clients=199))).rule == "reliable-drop"
+    assert decide(FIRST, case(quiet, clients=200)) == ()
 
 
 def test_what_a_person_resolved_stays_resolved() -> None:

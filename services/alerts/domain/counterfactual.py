@@ -15,12 +15,23 @@ def lowest_unflagged(rated: Rated, rule: Rule, number: Number) -> float | None:
     """
     if rated.total is None or number.value is None:
         return None
+    if rule.detector == "rupture-evidence":
+        return _rarer(rated, rule, number)
     if rule.detector == "predictive-drop":
         return _predictive(rated, rule, number)
     if rule.detector == "reliable-drop":
         previous = rated.total + number.value
         return _up(previous - rule.bounds[0].on(rated.span), rated.step, beyond=True)
     return None
+
+
+def _rarer(rated: Rated, rule: Rule, number: Number) -> float | None:
+    """The lowest score that is not too rare, or not far enough below the usual: whichever is reached first."""
+    rarity, size = rule.bounds[:2]
+    ordinary, expected = number.of(f"ordinary_{rarity.threshold:g}"), number.of("expected")
+    if ordinary is None or expected is None:
+        return None
+    return min(_up(ordinary, rated.step), _up(expected - size.on(rated.span), rated.step, beyond=True))
 
 
 def _predictive(rated: Rated, rule: Rule, number: Number) -> float | None:

@@ -1,7 +1,7 @@
 """Policy as data: which number of which detector is worth a word, and how loud. Scoring knows nothing of it.
 
-`fic-default-1` is the ranked recommendation of docs/clinical/policy.md: ranks 1 and 3 are live; rank 2 speaks only
-while a clinic is too small for its own parameters; rank 5 never makes an alert.
+`fic-default-2` is live: the evidence that the alliance changed (rank 1), as spike or as slide, and a strict drift chart
+(rank 3). `fic-default-1` is what it replaced: docs/clinical/policy.md says why.
 """
 
 from __future__ import annotations
@@ -87,6 +87,31 @@ class Policy:
     early_no_show: bool = True
 
 
+ORDINARY_SHARE: Final = 0.01
+"""One ordinary session in a hundred may set off rank 1."""
+LEAST_DROP: Final = Bound("drop", "ge", 0.05, "span")
+"""However sure the engine is: less than that is not worth a conversation."""
+SPIKE = Rule(
+    name="rupture-evidence",
+    rank=1,
+    kind="rupture-possible",
+    detector="rupture-evidence",
+    bounds=(Bound("rate", "lt", ORDINARY_SHARE), LEAST_DROP, Bound("slide", "lt", 0.5)),
+)
+SLIDE = Rule(
+    name="slide-evidence",
+    rank=1,
+    kind="slow-decline",
+    detector="rupture-evidence",
+    bounds=(Bound("rate", "lt", ORDINARY_SHARE), LEAST_DROP, Bound("slide", "ge", 0.5)),
+)
+STRICT_DRIFT = Rule(
+    name="drift",
+    rank=3,
+    kind="slow-decline",
+    detector="drift",
+    bounds=(Bound("value", "gt", 3.0),),
+)
 TOBIT = Rule(
     name="predictive-drop",
     rank=1,
@@ -117,16 +142,17 @@ ANY_PROMPT = Rule(
     bounds=(Bound("value", "gt", 0.0),),
 )
 
-DEFAULT: Final = Policy("fic-default-1", (TOBIT, FALLBACK, DRIFT))
+DEFAULT: Final = Policy("fic-default-2", (SPIKE, SLIDE, STRICT_DRIFT))
+FIRST: Final = Policy("fic-default-1", (TOBIT, FALLBACK, DRIFT))
 HIGH_SENS: Final = Policy("high-sens-1", (TOBIT, FALL, DRIFT))
 OPENFIT: Final = Policy("openfit-compatible-1", (ANY_PROMPT,), cooldown_sessions=1)
-POLICIES: Final[Mapping[str, Policy]] = {policy.name: policy for policy in (DEFAULT, HIGH_SENS, OPENFIT)}
+POLICIES: Final[Mapping[str, Policy]] = {policy.name: policy for policy in (DEFAULT, FIRST, HIGH_SENS, OPENFIT)}
 
 
 def live_rules(policy: Policy, clients: int) -> tuple[Rule, ...]:
     """The rules that speak in a clinic of this size.
 
-    >>> [rule.name for rule in live_rules(DEFAULT, 199)], [rule.name for rule in live_rules(DEFAULT, 200)]
+    >>> [rule.name for rule in live_rules(FIRST, 199)], [rule.name for rule in live_rules(FIRST, 200)]
     (['predictive-drop', 'reliable-drop', 'drift'], ['predictive-drop', 'drift'])
     """
     return tuple(rule for rule in policy.rules if rule.max_clients is None or clients < rule.max_clients)

@@ -22,9 +22,18 @@ def reason(rated: Rated, rule: Rule, number: Number) -> str:
     "30 is 6.2 below this client's usual of 36.2"
     """
     about = "" if rated.total is None else f"{shown(rated.total)} is "
+    if rule.detector == "rupture-evidence":
+        return _rare(about, number)
     if rule.detector == "predictive-drop" and (expected := number.details.get("expected")) is not None:
         return f"{about}{shown(number.value or 0.0)} below this client's usual of {shown(expected)}"
     return f"{about}{number.reason}" if rule.detector == "reliable-drop" else number.reason
+
+
+def _rare(about: str, number: Number) -> str:
+    """How far below the usual, how rare that is, and whether it came slowly."""
+    drop, expected, slide = (number.of(name) or 0.0 for name in ("drop", "expected", "slide"))
+    against = f"{about}{shown(drop)} below this client's usual of {shown(expected)}"
+    return f"{against}, after a slide over several sessions" if slide >= 0.5 else against
 
 
 def threshold(rule: Rule, span: float) -> str:

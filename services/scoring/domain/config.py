@@ -7,9 +7,10 @@ from functools import lru_cache
 from typing import Final
 
 from schemas.instruments import Instrument, Prior, Scale, UnknownInstrument, lookup
-from services.scoring.domain import drift, level, rolling
+from services.scoring.domain import drift, level, rolling, rupture
+from services.scoring.domain.rates import RATES
 
-ENGINE_VERSION: Final = 1
+ENGINE_VERSION: Final = 2
 """Raise it with any change that may change a published number: every reading is then made anew."""
 
 
@@ -27,8 +28,25 @@ class AttendanceConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeConfig:
+    """What a change of the alliance looks like; shares are of the span of the total (`rupture.Config`)."""
+
+    sw_spread: float
+    fall_share: float
+    fall_spread: float
+    slide_share: float
+    slide_shares: tuple[float, ...]
+    windows: tuple[int, ...]
+    onset_chance: float
+    grid_points: int
+
+
+@dataclass(frozen=True, slots=True)
 class EngineConfig:
-    """What applies to every instrument; shares are of the span of its total. `priors` overrides the registry's."""
+    """What applies to every instrument; shares are of the span of its total.
+
+    `priors` and `rates` override what is shipped, by instrument.
+    """
 
     gate_alpha: float
     gate_min_drop_share: float
@@ -42,8 +60,10 @@ class EngineConfig:
     drift_spread_share: float
     drift_spread_ratings: float
     check_in_fall_share: float
+    change: ChangeConfig
     attendance: AttendanceConfig
     priors: tuple[tuple[str, Prior], ...] = ()
+    rates: tuple[tuple[str, tuple[tuple[float, float], ...]], ...] = ()
     fitted_version: int = 0
     """The version of the clinic's fitted `priors`; 0 where the registry's apply."""
 
@@ -55,6 +75,7 @@ class SeriesConfig:
     instrument: Instrument
     quantile_names: tuple[str, ...]
     rolling: rolling.Config
+    rupture: rupture.Config
     drift: drift.Config
     level: level.Config
 
@@ -72,6 +93,16 @@ DEFAULT: Final = EngineConfig(
     drift_spread_share=0.055,
     drift_spread_ratings=6.0,
     check_in_fall_share=0.025,
+    change=ChangeConfig(
+        sw_spread=0.12,
+        fall_share=0.15,
+        fall_spread=0.45,
+        slide_share=0.08,
+        slide_shares=(0.025, 0.0375, 0.055),
+        windows=(2, 4),
+        onset_chance=0.03,
+        grid_points=61,
+    ),
     attendance=AttendanceConfig(
         amber_days=21.0,
         amber_median_gaps=2.5,
@@ -101,6 +132,7 @@ def series_config(engine: EngineConfig, instrument_key: str) -> SeriesConfig | U
         instrument=instrument,
         quantile_names=tuple(f"{chance:g}" for chance in engine.probabilities),
         rolling=_rolling(engine, instrument, prior),
+        rupture=rupture_config(engine, instrument, prior),
         drift=_drift(engine, instrument.total),
         level=level.Config(fall=round(engine.check_in_fall_share * instrument.total.span, 6)),
     )
@@ -132,6 +164,28 @@ def _rolling(engine: EngineConfig, instrument: Instrument, prior: Prior) -> roll
         gate_min_drop=round(engine.gate_min_drop_share * scale.span, 6),
         probabilities=chances,
         grid_points=engine.grid_points,
+    )
+
+
+def rupture_config(engine: EngineConfig, instrument: Instrument, prior: Prior) -> rupture.Config:
+    """The detector of changes on an instrument's own scale."""
+    scale, change = instrument.total, engine.change
+    return rupture.Config(
+        low=scale.low,
+        high=scale.high,
+        step=scale.step,
+        mu0=upwards(instrument, prior.mu0),
+        sb=prior.sb,
+        sw=prior.sw,
+        sw_spread=change.sw_spread,
+        fall=round(change.fall_share * scale.span, 6),
+        fall_spread=change.fall_spread,
+        slide_share=change.slide_share,
+        slides=tuple(round(share * scale.span, 6) for share in change.slide_shares),
+        windows=change.windows,
+        onset_chance=change.onset_chance,
+        grid_points=change.grid_points,
+        rates={**RATES, **dict(engine.rates)}.get(instrument.key, ()),
     )
 
 

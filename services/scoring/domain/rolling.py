@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from math import erfc, log, pi, sqrt
+from math import erfc, sqrt
 from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from services.scoring.domain.normal import Floats, log_above
 
 STATE_VERSION: Final = 1
 _INTERVAL: Final = (0.1, 0.9)
@@ -200,8 +199,8 @@ def _grid(config: Config) -> _Grid:
                 -(deviation**2) / (2 * config.sb**2),
                 deviation / variance,
                 deviation**2 / (2 * variance),
-                _log_above((config.high - half - theta) / config.sw),
-                _log_above((theta - config.low - half) / config.sw),
+                log_above((config.high - half - theta) / config.sw),
+                log_above((theta - config.low - half) / config.sw),
             ]
         ),
         values=values,
@@ -215,18 +214,3 @@ def _grid(config: Config) -> _Grid:
 def _normal(value: float, theta: Floats, sw: float) -> Floats:
     """P(rating <= value) for each theta, by the complementary error function."""
     return np.array([0.5 * erfc((mean - value) / (sw * sqrt(2))) for mean in theta.tolist()])
-
-
-def _log_above(z: Floats) -> Floats:
-    return np.array([_log_survival(each) for each in z.tolist()])
-
-
-def _log_survival(z: float) -> float:
-    """Logarithm of P(N(0,1) > z); past 30 SD by its asymptote, where the function itself is nearly 0.
-
-    >>> round(_log_survival(0.0), 6), round(_log_survival(31.0) - _log_survival(30.0))
-    (-0.693147, -31)
-    """
-    if z > 30:
-        return -z * z / 2 - log(z * sqrt(2 * pi))
-    return log(0.5 * erfc(z / sqrt(2)))

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from schemas.instruments import Rater, Scored, UnknownInstrument, index, score
-from services.scoring.domain import drift, drop, level, quality, rolling
+from services.scoring.domain import drift, drop, level, quality, rolling, rupture
 from services.scoring.domain.config import EngineConfig, SeriesConfig, series_config, upwards
 from services.scoring.domain.course import Observation
 from services.scoring.domain.signals import DETECTORS, OUTCOME_DETECTORS, Seen, Signal, published
 
-STATE_VERSION = 1
+STATE_VERSION = 2
 _DROP = drop.Config()
 
 
@@ -65,6 +65,7 @@ class State(NamedTuple):
     ratings: int
     clinician_id: str | None
     rolling: rolling.State
+    rupture: rupture.State
     drop: drop.State
     drift: drift.State
     version: int = STATE_VERSION
@@ -91,7 +92,14 @@ def step(engine: EngineConfig, state: State | None, observation: Observation) ->
 
 
 def _fresh(config: SeriesConfig, ratings: int, clinician_id: str | None) -> State:
-    return State(ratings, clinician_id, rolling.start(config.rolling), drop.start(_DROP), drift.start(config.drift))
+    return State(
+        ratings,
+        clinician_id,
+        rolling.start(config.rolling),
+        rupture.start(config.rupture),
+        drop.start(_DROP),
+        drift.start(config.drift),
+    )
 
 
 def _stretch(config: SeriesConfig, state: State, clinician_id: str | None) -> State:
@@ -99,12 +107,12 @@ def _stretch(config: SeriesConfig, state: State, clinician_id: str | None) -> St
     if clinician_id is None or clinician_id == state.clinician_id:
         return state
     if state.clinician_id is None:
-        return State(state.ratings, clinician_id, state.rolling, state.drop, state.drift)
+        return state._replace(clinician_id=clinician_id)
     return _fresh(config, state.ratings, clinician_id)
 
 
 def _counted(state: State) -> State:
-    return State(state.ratings + 1, state.clinician_id, state.rolling, state.drop, state.drift)
+    return state._replace(ratings=state.ratings + 1)
 
 
 def _full(
@@ -112,11 +120,18 @@ def _full(
 ) -> tuple[State, Reading]:
     up = upwards(config.instrument, total)
     rolling_state, rolled = rolling.step(config.rolling, before.rolling, up)
+    rupture_state, change = _change(config, before.rupture, up)
     drop_state, fallen = drop.step(_DROP, before.drop, up)
     drift_state, drifted = drift.step(config.drift, before.drift, up)
     asked = level.read(config.level, config.instrument, total, observation.rating.items, fallen.fall)
-    after = State(before.ratings + 1, before.clinician_id, rolling_state, drop_state, drift_state)
-    return after, _reading(config, observation, after.ratings, scored, Seen(rolled, fallen, drifted, asked))
+    number = before.ratings + 1
+    after = State(number, before.clinician_id, rolling_state, rupture_state, drop_state, drift_state)
+    return after, _reading(config, observation, number, scored, Seen(rolled, change, fallen, drifted, asked))
+
+
+def _change(config: SeriesConfig, state: rupture.State, score: float) -> tuple[rupture.State, rupture.Reading | None]:
+    """Whether the alliance changed: asked of alliance measures only."""
+    return rupture.read(config.rupture, state, score) if config.instrument.family == "alliance" else (state, None)
 
 
 def _reading(config: SeriesConfig, observation: Observation, number: int, scored: Scored, seen: Seen) -> Reading:

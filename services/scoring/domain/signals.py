@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from services.scoring.domain import drift, drop, level, rolling
+from services.scoring.domain import drift, drop, level, rolling, rupture
 
+RUPTURE_EVIDENCE: Final = "rupture-evidence"
 PREDICTIVE_DROP: Final = "predictive-drop"
 RELIABLE_DROP: Final = "reliable-drop"
 DRIFT: Final = "drift"
@@ -33,6 +34,7 @@ class Seen(NamedTuple):
     """What the parts of a series made of one rating."""
 
     rolling: rolling.Reading
+    rupture: rupture.Reading | None
     drop: drop.Reading
     drift: drift.Reading
     level: level.Reading
@@ -41,6 +43,23 @@ class Seen(NamedTuple):
 def published(value: float) -> float:
     """Rounded to 1e-6, and never -0.0."""
     return round(value, 6) + 0.0
+
+
+def rupture_evidence(seen: Seen) -> Signal:
+    """Rank 1: how much likelier this rating is if the alliance has just changed than if it has not."""
+    expected = seen.rolling.expected
+    if seen.rupture is None or expected is None:
+        return Signal(RUPTURE_EVIDENCE, None, "nats", "first rating: nothing to compare with yet")
+    evidence = seen.rupture.evidence
+    details = {
+        "rate": published(evidence.rate),
+        "probability": published(evidence.probability),
+        "slide": published(evidence.slide),
+        "drop": published(expected.drop),
+        "expected": published(expected.mean),
+        **{f"ordinary_{share:g}": score for share, score in seen.rupture.bounds},
+    }
+    return Signal(RUPTURE_EVIDENCE, published(evidence.log_ratio), "nats", _rarity(evidence, expected), details)
 
 
 def predictive_drop(seen: Seen) -> Signal:
@@ -94,10 +113,28 @@ def check_in(seen: Seen) -> Signal:
 
 
 Detector = Callable[[Seen], Signal]
-DETECTORS: Final[tuple[Detector, ...]] = (predictive_drop, reliable_drop, slow_drift, check_in)
+DETECTORS: Final[tuple[Detector, ...]] = (rupture_evidence, predictive_drop, reliable_drop, slow_drift, check_in)
 """For alliance measures. Every one obeys the laws of tests/property/test_scoring_detectors.py."""
 OUTCOME_DETECTORS: Final[tuple[Detector, ...]] = (check_in,)
 """For outcome measures a fall is no strain of the alliance; only the conventional line is told."""
+
+
+def _rarity(evidence: rupture.Evidence, expected: rolling.Expected) -> str:
+    """Against this client's usual, and where that is rare, how rare."""
+    against = _against_usual(expected.drop)
+    if evidence.rate >= 0.1:
+        return against
+    course = " after a slide over several sessions" if evidence.slide >= 0.5 else ""
+    return f"{against}{course}, as in about one ordinary session in {one_in(evidence.rate)}"
+
+
+def one_in(rate: float) -> str:
+    """A share as people say it: two digits are all it is worth.
+
+    >>> one_in(0.04), one_in(0.0068), one_in(0.00001)
+    ('25', '150', 'a thousand or more')
+    """
+    return "a thousand or more" if rate <= 0.001 else f"{float(f'{1 / rate:.2g}'):.0f}"
 
 
 def _against_usual(drop_in_points: float) -> str:
