@@ -44,7 +44,7 @@ check: $(STAMP) $(DEPLOY_STAMP) ## lint, format, types, the dependency rule, the
 	@printf '%s\n' $(CHECKS) | xargs -P 4 -I{} bash -c \
 	  'told=$$(PATH=$(CURDIR)/$(BIN):$$PATH {} 2>&1) && echo "ok      {}" || { echo "failed  {}"; echo "$$told"; exit 1; }'
 
-chaos: setup ## every fault there is, for half an hour; ARGS="--help" tells more
+chaos: setup ## every fault there is, for an hour; ARGS="--help" tells more
 	@ATTUNE_LONG_FORM=1 $(BIN)/pytest -q tests/chaos/test_upgrade.py
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
