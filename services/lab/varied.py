@@ -110,16 +110,16 @@ def _profile(rng: Generator, variety: Variety, shape: Shape) -> Floats:
     """Points below the client's level, session by session."""
     factor = float(np.exp(variety.fall_spread * rng.standard_normal()))
     if shape == "slide":
-        return np.asarray(variety.slide * factor * np.arange(1.0, rng.integers(3, 9) + 1))
+        return variety.slide * factor * np.arange(1.0, rng.integers(3, 9) + 1)
     fall = variety.fall * factor
     if shape == "one-session":
         return np.array((fall,))
     if shape == "v":
-        return np.asarray(fall * _FADING)
+        return fall * _FADING
     if shape == "lasting":
-        return fall * np.r_[1.0, np.full(_LASTS, 0.8)]
+        return fall * np.append(1.0, np.full(_LASTS, 0.8))
     steps = int(rng.integers(2, 4))
-    return fall * np.r_[np.arange(1, steps) / steps, np.ones(_LASTS)]
+    return fall * np.append(np.arange(1, steps) / steps, np.ones(_LASTS))
 
 
 # ------------------------------------------------------------------ ratings

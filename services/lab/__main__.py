@@ -1,0 +1,95 @@
+"""`python -m services.lab`: what the laboratory makes, for people at a terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from services.lab import report
+from services.lab.clinics import CLINICS
+from services.lab.comparison import Comparison, compare
+from services.lab.figures import draw
+from services.lab.tried import HELD_OUT, Told, tried
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="The laboratory: rules tried on simulated caseloads whose ruptures are known. Never clinical evidence.",
+)
+_NOTES: Final = Console(stderr=True)
+
+
+@app.callback()
+def _laboratory() -> None:
+    """One command a product."""
+
+
+@app.command()
+def clinics() -> None:
+    """The invented clinics that `--clinic` takes."""
+    typer.echo("\n".join(CLINICS))
+
+
+@app.command()
+def table(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
+    clients: Annotated[int, typer.Option(min=50, help="Clients for each seed.")] = 2_000,
+    seeds: Annotated[str, typer.Option(help="Seeds, as 9001-9020 or 1,2,3; the default ones are held out.")] = "",
+    clinic: Annotated[str, typer.Option(help="An invented clinic (see the command `clinics`).")] = "typical",
+    resamples: Annotated[int, typer.Option(min=20, help="Bootstrap resamples by client.")] = 1_000,
+    cores: Annotated[int, typer.Option(min=1, help="Processes; the numbers do not depend on it.")] = os.cpu_count()
+    or 1,
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON instead of markdown.")] = False,  # noqa: FBT002 - typer declares flags so
+    write: Annotated[Path | None, typer.Option(help="Put the table into this page, between its marks.")] = None,
+    figures: Annotated[Path | None, typer.Option(help="Draw the figures (SVG) into this folder.")] = None,
+) -> None:
+    """Every rule beside the default at equal false alarms: the one table, with bootstrap intervals."""
+    found = _compared(clinic, clients, _seeds(seeds), resamples, cores)
+    if figures is not None:
+        draw(found, figures)
+    if write is not None:
+        report.write_into(write, report.markdown(found))
+    typer.echo(json.dumps(report.as_json(found), indent=1) if json_ else report.markdown(found))
+
+
+def _compared(clinic: str, clients: int, seeds: tuple[int, ...], resamples: int, cores: int) -> Comparison:
+    if clinic not in CLINICS:
+        raise typer.BadParameter(f"{clinic!r} is none of: {', '.join(CLINICS)}", param_hint="--clinic")
+    with _bar(f"trying rules on {len(seeds) * clients:,} clients", len(seeds)) as told:
+        found = tried(clinic, clients, seeds, cores, told)
+    with _bar(f"{resamples:,} resamples of each rule", len(found.rules)) as told:
+        return compare(found, resamples, cores, told)
+
+
+def _seeds(given: str) -> tuple[int, ...]:
+    """Of `1,2,7-9`; nothing given means those held out."""
+    found: list[int] = []
+    for part in filter(None, given.split(",")):
+        first, _, last = part.partition("-")
+        if not first.isdigit() or (last and not last.isdigit()):
+            raise typer.BadParameter(
+                f"{part!r} is neither a number nor a range such as 9001-9020", param_hint="--seeds"
+            )
+        found += range(int(first), int(last or first) + 1)
+    return tuple(found) or HELD_OUT
+
+
+@contextmanager
+def _bar(what: str, total: int) -> Iterator[Told]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    if not _NOTES.is_terminal:
+        _NOTES.print(f"{what} ...")
+    with Progress(*columns, console=_NOTES, disable=not _NOTES.is_terminal) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda: progress.advance(task)
+
+
+if __name__ == "__main__":
+    app()
