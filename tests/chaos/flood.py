@@ -7,12 +7,13 @@ status, how many said 429 or 503 without Retry-After, and the ids of the events 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -59,21 +60,24 @@ def posts(back: timedelta) -> Iterator[dict[str, Any]]:
 
 
 async def batches(client: httpx.AsyncClient, some: Iterator[dict[str, Any]], seen: Seen, until: float) -> None:
+    body = _batch(some)
     while time.monotonic() < until:
-        body = [next(some) for _ in range(BATCH)]
         try:
-            answer = await client.post("/v1/events:batch", json=body)
+            answer = await client.post("/v1/events:batch", content=body, headers={"Content-Type": "application/json"})
         except httpx.HTTPError:
             seen.unanswered += 1
             continue
         if not seen.saw(answer):
             await asyncio.sleep(PAUSE_SECONDS)
             continue
-        for each in answer.json()["results"]:
-            if each["status"] in TAKEN:
-                seen.ids.append(each["id"])
-            else:
-                seen.statuses[each["status"]] += 1
+        results = answer.json()["results"]
+        seen.ids += [each["id"] for each in results if each["status"] in TAKEN]
+        seen.statuses.update(each["status"] for each in results if each["status"] not in TAKEN)
+        body = _batch(some)
+
+
+def _batch(some: Iterator[dict[str, Any]]) -> bytes:
+    return json.dumps(list(itertools.islice(some, BATCH))).encode()
 
 
 async def singles(client: httpx.AsyncClient, some: Iterator[dict[str, Any]], seen: Seen, until: float) -> None:
@@ -101,4 +105,4 @@ async def main(url: str, seconds: float, back: timedelta) -> Seen:
 
 if __name__ == "__main__":
     found = asyncio.run(main(sys.argv[1], float(sys.argv[2]), timedelta(days=float(sys.argv[3]))))
-    sys.stdout.write(json.dumps(asdict(found)))
+    sys.stdout.write(json.dumps(vars(found)))
