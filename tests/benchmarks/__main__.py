@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import append, door, latency, memory, relay, report, scoring, standstill
+from tests.benchmarks import append, door, latency, memory, recovery, relay, report, scoring, standstill
 from tests.benchmarks.harness import Row, keep, say
 
 FAMILIES: dict[str, Callable[[int], Awaitable[list[Row]]]] = {
@@ -19,6 +19,7 @@ FAMILIES: dict[str, Callable[[int], Awaitable[list[Row]]]] = {
     "scoring": scoring.road,
     "peers": scoring.peers,
     "door": door.rows,
+    "recovery": recovery.rows,
     "relay": relay.rows,
     "latency": latency.rows,
     "standstill": standstill.rows,
