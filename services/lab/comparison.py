@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
 import numpy as np
 
 from services.lab.bootstrap import Band, Draws, Interval, interval, resamples, simultaneous
+from services.lab.burden import Burden, burdens
 from services.lab.evaluate import (
     CELLS,
     TARGETS,
-    Burden,
+    Caught,
     Thresholds,
-    burdens,
-    clean_sessions,
     false_alarms,
     membership,
     sensitivity,
@@ -24,7 +24,7 @@ from services.lab.evaluate import (
 from services.lab.population import Floats
 from services.lab.rules import DEFAULT_RULE, YES, Rule
 from services.lab.tried import Told, Tried, over_cores
-from services.lab.truth import Places, Truth
+from services.lab.truth import ALL, SCOPES, Places, Truth
 
 FEWEST_RUPTURES: Final = 30
 """A cell with fewer is not compared."""
@@ -37,11 +37,21 @@ class Outcome:
 
     name: str
     dialled: bool
-    false_alarms: Floats
-    sensitivity: Floats
-    """Resamples by targets by `CELLS`."""
+    rates: dict[str, Floats]
+    """False alarms per clean session of each scope."""
+    caught: Caught
     burdens: tuple[Burden, ...]
     thresholds: tuple[float, ...]
+    """For all sessions."""
+
+    @property
+    def sensitivity(self) -> Floats:
+        """Resamples by targets by `CELLS`."""
+        return self.caught.within
+
+    @property
+    def false_alarms(self) -> Floats:
+        return self.rates[ALL]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +74,10 @@ class Beside:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`ruptures`: how many each cell has. `beside`: every rule and cell compared, one simultaneous band over all."""
+    """`ruptures`: how many each cell has. `beside`: every rule and cell compared, one simultaneous band over all.
+
+    `one_threshold`: the same where one threshold stands for all sessions, in the cells by onset too.
+    """
 
     clients: int
     sessions: int
@@ -73,6 +86,7 @@ class Comparison:
     outcomes: tuple[Outcome, ...]
     beside: tuple[Beside, ...]
     multiple: float
+    one_threshold: tuple[Beside, ...]
 
     def sensitivity(self, rule: str, target: int, cell: int) -> Interval:
         """Of one rule at one of its rates in one cell, with its own interval."""
@@ -86,24 +100,26 @@ class _Job:
     evidence: Floats
     name: str
     dial: float | None
-    rates: Floats | None
-    """Further rates at which the default is wanted; a row for each resample."""
+    rates: dict[str, Floats] | None
+    """For each scope: further rates at which the default is wanted; a row for each resample."""
 
 
 def compare(found: Tried, count: int, cores: int, told: Told = lambda: None) -> Comparison:
     """`count` resamples by client, the same ones for every rule."""
     others = [rule for rule in found.rules if rule.name != DEFAULT_RULE]
-    outcomes = _outcomes(found, [(rule, None) for rule in others], count, cores, told)
-    own = [each.false_alarms for each in outcomes if not each.dialled]
+    outcomes = _outcomes([_job(found, rule) for rule in others], count, cores, told)
+    own = [each.rates for each in outcomes if not each.dialled]
     default = next(rule for rule in found.rules if rule.name == DEFAULT_RULE)
-    [first] = _outcomes(found, [(default, np.hstack(own))], count, 1, told)
+    further = {scope: np.hstack([rates[scope] for rates in own]) for scope in SCOPES}
+    [first] = _outcomes([replace(_job(found, default), rates=further)], count, 1, told)
     return _gathered(found.truth, first, outcomes, count)
 
 
-def _outcomes(
-    found: Tried, wanted: list[tuple[Rule, Floats | None]], count: int, cores: int, told: Told
-) -> list[Outcome]:
-    jobs = [_Job(found.truth, found.evidence[rule.name], rule.name, rule.dial, rates) for rule, rates in wanted]
+def _job(found: Tried, rule: Rule) -> _Job:
+    return _Job(found.truth, found.evidence[rule.name], rule.name, rule.dial, None)
+
+
+def _outcomes(jobs: list[_Job], count: int, cores: int, told: Told) -> list[Outcome]:
     made = []
     for outcome in over_cores(partial(_outcome, count), jobs, cores):
         made.append(outcome)
@@ -113,50 +129,66 @@ def _outcomes(
 
 def _outcome(count: int, job: _Job) -> Outcome:
     draws = resamples(_SEED, job.truth.clients, count)
-    rates, at = _placed(job, draws)
+    placed = {scope: _placed(job, draws, scope) for scope in SCOPES}
+    rates = {scope: own for scope, (own, _) in placed.items()}
+    at = {scope: found for scope, (_, found) in placed.items()}
     caught = sensitivity(job.truth, job.evidence, draws, at)
-    shown = len(TARGETS) if job.dial is not None else 1
-    costs = burdens(job.truth, job.evidence, draws, at, shown)
-    return Outcome(job.name, job.dial is not None, rates, caught, costs, tuple(at.at[0].tolist()))
+    costs = burdens(job.truth, job.evidence, draws, at[ALL], 1 if job.dial is None else len(TARGETS))
+    return Outcome(job.name, job.dial is not None, rates, caught, costs, tuple(at[ALL].at[0].tolist()))
 
 
-def _placed(job: _Job, draws: Draws) -> tuple[Floats, Thresholds]:
+def _placed(job: _Job, draws: Draws, scope: str) -> tuple[Floats, Thresholds]:
     """The rates of false alarms, and the thresholds that give them."""
     if job.dial is None:
-        own = false_alarms(job.truth, job.evidence, YES, draws)[:, None]
+        own = false_alarms(job.truth, job.evidence, YES, draws, scope)[:, None]
         return own, Thresholds(np.full(own.shape, YES), np.zeros(own.shape))
     rates = np.tile(TARGETS, (len(draws), 1))
     if job.rates is not None:
-        rates = np.hstack((rates, job.rates))
-    clean = clean_sessions(job.truth, job.evidence, float(rates.max()))
-    return rates, thresholds(job.truth, clean, draws, rates)
+        rates = np.hstack((rates, job.rates[scope]))
+    return rates, thresholds(job.truth, job.evidence, draws, rates, scope)
 
 
 def _gathered(truth: Truth, default: Outcome, others: list[Outcome], count: int) -> Comparison:
     ruptures = membership(truth).sum(axis=0).astype(np.int64)
-    enough = np.flatnonzero(ruptures >= FEWEST_RUPTURES)
-    labels, columns = _differences(default, others, enough)
-    band = simultaneous(np.column_stack(columns))
-    beside = tuple(_beside(label, band, place, ruptures) for place, label in enumerate(labels))
-    return Comparison(truth.clients, truth.sessions, count, ruptures, (default, *others), beside, band.multiple)
+    within, multiple = _compared(default, others, ruptures, lambda caught: caught.within)
+    one, _ = _compared(default, others, ruptures, lambda caught: caught.one_threshold)
+    return Comparison(
+        truth.clients, truth.sessions, count, ruptures, (default, *others), tuple(within), multiple, tuple(one)
+    )
 
 
 _Label = tuple[str, float, int]
 """Rule, false alarms, cell."""
+_Reading = Callable[[Caught], Floats]
 
 
-def _differences(default: Outcome, others: list[Outcome], cells: Places) -> tuple[list[_Label], list[Floats]]:
+def _compared(
+    default: Outcome, others: list[Outcome], ruptures: Places, reading: _Reading
+) -> tuple[list[Beside], float]:
+    labels, columns = _differences(default, others, np.flatnonzero(ruptures >= FEWEST_RUPTURES), reading)
+    band = simultaneous(np.column_stack(columns))
+    return [_beside(label, band, place, ruptures) for place, label in enumerate(labels)], band.multiple
+
+
+def _differences(
+    default: Outcome, others: list[Outcome], cells: Places, reading: _Reading
+) -> tuple[list[_Label], list[Floats]]:
     labels: list[_Label] = []
     columns: list[Floats] = []
-    extra = len(TARGETS)
+    usual, extra = reading(default.caught), len(TARGETS)
     for other in others:
         for column in range(other.false_alarms.shape[1]):
             against = column if other.dialled else extra
             for cell in cells.tolist():
-                labels.append((other.name, float(other.false_alarms[0, column]), cell))
-                columns.append(other.sensitivity[:, column, cell] - default.sensitivity[:, against, cell])
+                labels.append((other.name, _rate(other, column, cell), cell))
+                columns.append(reading(other.caught)[:, column, cell] - usual[:, against, cell])
         extra += not other.dialled
     return labels, columns
+
+
+def _rate(other: Outcome, column: int, cell: int) -> float:
+    """Over the sessions of the cell's own band."""
+    return float(other.rates[CELLS[cell][1]][0, column])
 
 
 def _beside(label: _Label, band: Band, place: int, ruptures: Places) -> Beside:

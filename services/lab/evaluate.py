@@ -2,12 +2,14 @@
 
 Thresholds are found on the evaluated caseload itself, for every rule and every resample alike. Where sessions tie at
 the threshold, a share of them is flagged (the randomised threshold), so that the false alarms are exactly equal; a
-session at which a rule cannot say anything is never flagged. Everything is computed for all resamples at once, row 0
-being the caseload itself (`bootstrap.resamples`).
+session at which a rule cannot say anything is never flagged. For cells by onset the false alarms are equal among the
+sessions in which such a rupture could begin: else a rule that is silent early would spend all its false alarms late,
+and look better there than it is. Everything is computed for all resamples at once, row 0 being the caseload itself.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import Final, NamedTuple
@@ -16,7 +18,7 @@ import numpy as np
 
 from services.lab.bootstrap import Draws, weigh
 from services.lab.population import SHAPES, Floats, Marks
-from services.lab.truth import ALL, BANDS, Places, Truth, most_in_windows
+from services.lab.truth import ALL, BANDS, SCOPES, Places, Truth, most_in_windows
 
 TARGETS: Final = (0.005, 0.01, 0.02, 0.03)
 """False alarms per clean session."""
@@ -45,9 +47,10 @@ class Clean:
     client: Places
 
 
-def clean_sessions(truth: Truth, evidence: Floats, most: float) -> Clean:
+def clean_sessions(truth: Truth, evidence: Floats, most: float, scope: str = ALL) -> Clean:
     """`most`: the largest share of false alarms that will be asked for."""
-    found, client = evidence[truth.clean], truth.client[truth.clean]
+    clean = truth.clean_in(scope)
+    found, client = evidence[clean], truth.client[clean]
     order = np.argsort(-found, kind="stable")[: int(found.size * min(1.0, 1.3 * most)) + 200]
     order = order[np.isfinite(found[order])]
     values = found[order]
@@ -55,12 +58,13 @@ def clean_sessions(truth: Truth, evidence: Floats, most: float) -> Clean:
     return Clean(values[ends], ends, client[order])
 
 
-def thresholds(truth: Truth, clean: Clean, draws: Draws, targets: Floats) -> Thresholds:
+def thresholds(truth: Truth, evidence: Floats, draws: Draws, targets: Floats, scope: str = ALL) -> Thresholds:
     """`targets`: a row for each resample. Where no threshold gives so many, everything that can be said is flagged."""
+    clean = clean_sessions(truth, evidence, float(targets.max()), scope)
     at, share = np.full(targets.shape, np.inf), np.zeros(targets.shape)
     if not clean.values.size:
         return Thresholds(at, share)
-    sessions = _clean_sessions(truth, draws)
+    sessions = _clean_sessions(truth, draws, scope)
     for row in range(len(draws)):
         reached = np.cumsum(draws[row][clean.client], dtype=np.int64)[clean.ends]
         wanted = targets[row] * sessions[row]
@@ -72,35 +76,66 @@ def thresholds(truth: Truth, clean: Clean, draws: Draws, targets: Floats) -> Thr
     return Thresholds(at, share)
 
 
-def _clean_sessions(truth: Truth, draws: Draws) -> Floats:
-    return weigh(draws, _per_client(truth, truth.clean))
+def _clean_sessions(truth: Truth, draws: Draws, scope: str) -> Floats:
+    return weigh(draws, per_client(truth, truth.clean_in(scope)))
 
 
-def false_alarms(truth: Truth, evidence: Floats, threshold: float, draws: Draws) -> Floats:
+def false_alarms(truth: Truth, evidence: Floats, threshold: float, draws: Draws, scope: str = ALL) -> Floats:
     """Per clean session, of a rule at a fixed threshold, for each resample."""
-    flagged = _per_client(truth, truth.clean & (evidence > threshold))
-    return weigh(draws, flagged) / _clean_sessions(truth, draws)
+    flagged = per_client(truth, truth.clean_in(scope) & (evidence > threshold))
+    return weigh(draws, flagged) / _clean_sessions(truth, draws, scope)
 
 
-def sensitivity(truth: Truth, evidence: Floats, draws: Draws, at: Thresholds) -> Floats:
+class Caught(NamedTuple):
     """The share of ruptures caught: resamples by targets by cells; NaN in a cell without ruptures."""
-    most, ties = most_in_windows(truth, evidence)
+
+    within: Floats
+    """Cells by onset with the false alarms equal among sessions of that band."""
+    one_threshold: Floats
+    """All cells with the one threshold for all sessions."""
+
+
+def sensitivity(truth: Truth, evidence: Floats, draws: Draws, at: Mapping[str, Thresholds]) -> Caught:
+    """`at`: for each scope."""
+    seen = _Seen(*most_in_windows(truth, evidence), np.array([SCOPES.index(each) for each in truth.band], np.int8))
     members = membership(truth)
-    rows, targets = at.at.shape
-    found = np.empty((rows, targets, len(CELLS)))
+    overall = np.array([band == ALL for _, band in CELLS])
+    rows, targets = at[ALL].at.shape
+    found = Caught(*(np.empty((rows, targets, len(CELLS))) for _ in range(2)))
     for begin in range(0, rows, _CHUNK):
         part = slice(begin, begin + _CHUNK)
         drawn = draws[part][:, truth.rupture_client].astype(np.float32)
         count = drawn @ members
         for target in range(targets):
-            chance = _caught(most, ties, at.at[part, target], at.share[part, target])
+            one, own = (_chances(seen, at, (part, target), scoped=scoped) for scoped in (False, True))
             with np.errstate(invalid="ignore"):
-                found[part, target] = ((chance * drawn) @ members) / count
+                found.one_threshold[part, target] = ((one * drawn) @ members) / count
+                within = ((own * drawn) @ members) / count
+            found.within[part, target] = np.where(overall, found.one_threshold[part, target], within)
+    return found
+
+
+class _Seen(NamedTuple):
+    most: Floats
+    ties: Places
+    scope: np.typing.NDArray[np.int8]
+
+
+def _chances(
+    seen: _Seen, at: Mapping[str, Thresholds], where: tuple[slice, int], *, scoped: bool
+) -> np.typing.NDArray[np.float32]:
+    """How surely each rupture is caught, resamples by ruptures."""
+    if not scoped:
+        return _caught(seen.most, seen.ties, at[ALL].at[where], at[ALL].share[where])
+    rows = at[ALL].at[where].size
+    found = np.empty((rows, seen.most.size), np.float32)
+    for place, scope in enumerate(SCOPES[1:], start=1):
+        own = seen.scope == place
+        found[:, own] = _caught(seen.most[own], seen.ties[own], at[scope].at[where], at[scope].share[where])
     return found
 
 
 def _caught(most: Floats, ties: Places, at: Floats, share: Floats) -> np.typing.NDArray[np.float32]:
-    """How surely each rupture is caught, resamples by ruptures."""
     above = (most[None, :] > at[:, None]).astype(np.float32)
     row, rupture = np.nonzero(most[None, :] == at[:, None])
     above[row, rupture] = 1 - (1 - share[row]) ** ties[rupture]
@@ -118,57 +153,5 @@ def membership(truth: Truth) -> np.typing.NDArray[np.float32]:
     return np.column_stack(columns).astype(np.float32)
 
 
-class Burden(NamedTuple):
-    """For each resample, at the caseload's own threshold."""
-
-    alerts_per_100: Floats
-    """Sessions flagged, of 100 rated ones; without any cooldown."""
-    predictive_value: Floats
-    """Of the flags: in sessions of a rupture that shows."""
-    clients_flagged: Floats
-    """Of clients without any rupture: flagged at least once."""
-    delay: Floats
-    """Median sessions from onset to the first flag, of the ruptures caught."""
-
-
-def burdens(truth: Truth, evidence: Floats, draws: Draws, at: Thresholds, columns: int) -> tuple[Burden, ...]:
-    """What the caseload's own thresholds cost, for the first so many targets."""
-    chances = [_chance(evidence, float(at.at[0, target]), float(at.share[0, target])) for target in range(columns)]
-    counts = [_per_client(truth, np.ones(truth.sessions)), np.where(truth.ruptured, 0.0, 1.0)]
-    for chance in chances:
-        counts += [_per_client(truth, chance), _per_client(truth, chance * truth.expressed), _ever(truth, chance)]
-    sessions, intact, *rest = weigh(draws, np.column_stack(counts)).T
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return tuple(
-            Burden(100 * alerts / sessions, right / alerts, ever / intact, _delay(truth, chance, draws))
-            for chance, alerts, right, ever in zip(chances, rest[::3], rest[1::3], rest[2::3], strict=True)
-        )
-
-
-def _chance(evidence: Floats, at: float, share: float) -> Floats:
-    """How surely each session is flagged: only where evidence ties with the threshold is it neither 0 nor 1."""
-    return np.where(evidence > at, 1.0, np.where(evidence == at, share, 0.0))
-
-
-def _ever(truth: Truth, chance: Floats) -> Floats:
-    """How surely each client without a rupture is flagged at least once."""
-    never = _per_client(truth, np.log1p(-np.minimum(chance, 1 - 1e-12)))
-    return np.where(truth.ruptured, 0.0, 1 - np.exp(never))
-
-
-def _per_client(truth: Truth, values: Floats | Marks) -> Floats:
+def per_client(truth: Truth, values: Floats | Marks) -> Floats:
     return np.asarray(np.bincount(truth.client, values, minlength=truth.clients), np.float64)
-
-
-def _delay(truth: Truth, chance: Floats, draws: Draws) -> Floats:
-    """Weighted medians over the ruptures that were flagged (more likely than not, where there are ties)."""
-    flagged = np.append(np.flatnonzero(chance >= 0.5), chance.size)
-    first = flagged[np.searchsorted(flagged, truth.onset)]
-    caught = np.flatnonzero(first <= truth.last)
-    if not caught.size:
-        return np.full(len(draws), np.nan)
-    delays = first[caught] - truth.onset[caught]
-    order = np.argsort(delays, kind="stable")
-    reached = np.cumsum(draws[:, truth.rupture_client[caught[order]]], axis=1, dtype=np.int64)
-    place = (2 * reached < reached[:, -1:]).sum(axis=1)
-    return np.asarray(delays[order][np.minimum(place, order.size - 1)], np.float64)

@@ -22,6 +22,8 @@ Places = NDArray[np.int64]
 BANDS: Final = ("2-4", "5-9", "10+")
 """Of the session in which a rupture begins, counted from 1."""
 ALL: Final = "all"
+SCOPES: Final = (ALL, *BANDS)
+"""Sessions over which false alarms are counted: all, or those in which a rupture of that band could begin."""
 _BAND_STARTS: Final = (5, 10)
 
 
@@ -54,6 +56,8 @@ class Truth:
     first: Places
     """Of each client: where their sessions begin."""
     clean: Marks
+    session_band: NDArray[np.int8]
+    """Of each session: the place of its band in `SCOPES`; 0 for the first session, in which nothing begins."""
     expressed: Marks
     ruptured: Marks
     """Of each client."""
@@ -66,6 +70,10 @@ class Truth:
     @property
     def sessions(self) -> int:
         return int(self.client.size)
+
+    def clean_in(self, scope: str) -> Marks:
+        """The clean sessions of a scope."""
+        return self.clean if scope == ALL else self.clean & (self.session_band == SCOPES.index(scope))
 
 
 def case(course: Course) -> Case:
@@ -94,6 +102,7 @@ def truth(cases: Sequence[Case]) -> Truth:
         client=np.repeat(np.arange(len(cases)), lengths),
         first=first,
         clean=_marks(each.clean for each in cases),
+        session_band=_bands(lengths, first),
         expressed=_marks(each.expressed for each in cases),
         ruptured=np.array([each.ruptured for each in cases]),
         rupture_client=np.array([client for client, _ in found], np.int64),
@@ -121,6 +130,11 @@ def _rupture(course: Course, onset: int) -> Rupture:
     worst = max(at for at in range(onset, end) if course.falling[at] or at == onset)
     ends = end < sessions and not course.ruptured[end]
     return Rupture(onset, min(worst + 1, sessions - 1), course.shape[onset] or "unknown", end if ends else None)
+
+
+def _bands(lengths: Places, first: Places) -> NDArray[np.int8]:
+    session = np.arange(int(lengths.sum())) - np.repeat(first, lengths) + 1
+    return np.where(session < 2, 0, 1 + np.digitize(session, _BAND_STARTS)).astype(np.int8)
 
 
 def _marks(rows: Iterable[tuple[bool, ...]]) -> Marks:
