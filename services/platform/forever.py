@@ -13,12 +13,21 @@ Work = Callable[[], Awaitable[object]]
 async def forever(name: str, work: Work, *, pause: float, failed: Callable[[], None] = lambda: None) -> None:
     """Do it again and again, a pause after each time, whatever became of it; end it by cancelling.
 
-    A fault is one line in the log under this name, with the place it came from; `failed` is told.
+    A fault is one line in the log under this name, with the place it came from; `failed` is told. A driver whose
+    connection breaks off may cancel what we wait for: that is a fault like any other, not a wish that we end.
     """
     while True:
         try:
             await work()
-        except Exception as error:  # noqa: BLE001 - the one boundary for all such work
+        except (Exception, asyncio.CancelledError) as error:
+            if _told_to_end():
+                raise
             failed()
             logs.get(name).warning("failed, starting again", exc_info=error)
         await asyncio.sleep(pause)
+
+
+def _told_to_end() -> bool:
+    """Whether it is this task that was cancelled, and not something it waits for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
