@@ -13,8 +13,9 @@ Work = Callable[[], Awaitable[object]]
 async def forever(name: str, work: Work, *, pause: float, failed: Callable[[], None] = lambda: None) -> None:
     """Do it again and again, a pause after each time, whatever became of it; end it by cancelling.
 
-    A fault is one line in the log under this name, with the place it came from; `failed` is told. A driver whose
-    connection breaks off may cancel what we wait for: that is a fault like any other, not a wish that we end.
+    A fault is one line in the log under this name, with the place it came from; `failed` is told. A library may cancel
+    what we wait for (aiokafka does where a consumer is stopped as soon as it is started, because what it was started
+    for failed at once): that is a fault like any other, not a wish that we end.
     """
     while True:
         try:
