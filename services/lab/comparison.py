@@ -166,6 +166,8 @@ def _compared(
     default: Outcome, others: list[Outcome], ruptures: Places, reading: _Reading
 ) -> tuple[list[Beside], float]:
     labels, columns = _differences(default, others, np.flatnonzero(ruptures >= FEWEST_RUPTURES), reading)
+    if not columns:
+        return [], 0.0
     band = simultaneous(np.column_stack(columns))
     return [_beside(label, band, place, ruptures) for place, label in enumerate(labels)], band.multiple
 

@@ -2,14 +2,14 @@
 
 Thresholds are found on the evaluated caseload itself, for every rule and every resample alike. Where sessions tie at
 the threshold, a share of them is flagged (the randomised threshold), so that the false alarms are exactly equal; a
-session at which a rule cannot say anything is never flagged. For cells by onset the false alarms are equal among the
-sessions in which such a rupture could begin: else a rule that is silent early would spend all its false alarms late,
-and look better there than it is. Everything is computed for all resamples at once, row 0 being the caseload itself.
+session at which a rule cannot say anything is never flagged. For cells by onset each band of sessions has a threshold
+of its own, so that the false alarms are equal in each: else a rule that is silent early would spend them all late, and
+look better there than it is. Everything is computed for all resamples at once, row 0 being the caseload itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Final, NamedTuple
@@ -90,14 +90,14 @@ class Caught(NamedTuple):
     """The share of ruptures caught: resamples by targets by cells; NaN in a cell without ruptures."""
 
     within: Floats
-    """Cells by onset with the false alarms equal among sessions of that band."""
+    """Cells by onset with the false alarms equal in each band of sessions."""
     one_threshold: Floats
     """All cells with the one threshold for all sessions."""
 
 
 def sensitivity(truth: Truth, evidence: Floats, draws: Draws, at: Mapping[str, Thresholds]) -> Caught:
     """`at`: for each scope."""
-    seen = _Seen(*most_in_windows(truth, evidence), np.array([SCOPES.index(each) for each in truth.band], np.int8))
+    seen = {scope: _Seen(*most_in_windows(truth, truth.only(scope, evidence))) for scope in SCOPES}
     members = membership(truth)
     overall = np.array([band == ALL for _, band in CELLS])
     rows, targets = at[ALL].at.shape
@@ -107,7 +107,7 @@ def sensitivity(truth: Truth, evidence: Floats, draws: Draws, at: Mapping[str, T
         drawn = draws[part][:, truth.rupture_client].astype(np.float32)
         count = drawn @ members
         for target in range(targets):
-            one, own = (_chances(seen, at, (part, target), scoped=scoped) for scoped in (False, True))
+            one, own = (_chances(seen, at, (part, target), scopes) for scopes in ((ALL,), BANDS))
             with np.errstate(invalid="ignore"):
                 found.one_threshold[part, target] = ((one * drawn) @ members) / count
                 within = ((own * drawn) @ members) / count
@@ -116,29 +116,26 @@ def sensitivity(truth: Truth, evidence: Floats, draws: Draws, at: Mapping[str, T
 
 
 class _Seen(NamedTuple):
+    """Of each rupture: the most evidence in the sessions of a scope, and how many have just that much."""
+
     most: Floats
     ties: Places
-    scope: np.typing.NDArray[np.int8]
 
 
 def _chances(
-    seen: _Seen, at: Mapping[str, Thresholds], where: tuple[slice, int], *, scoped: bool
+    seen: Mapping[str, _Seen], at: Mapping[str, Thresholds], where: tuple[slice, int], scopes: Sequence[str]
 ) -> np.typing.NDArray[np.float32]:
-    """How surely each rupture is caught, resamples by ruptures."""
-    if not scoped:
-        return _caught(seen.most, seen.ties, at[ALL].at[where], at[ALL].share[where])
-    rows = at[ALL].at[where].size
-    found = np.empty((rows, seen.most.size), np.float32)
-    for place, scope in enumerate(SCOPES[1:], start=1):
-        own = seen.scope == place
-        found[:, own] = _caught(seen.most[own], seen.ties[own], at[scope].at[where], at[scope].share[where])
-    return found
+    """How surely each rupture is caught in any of the scopes, resamples by ruptures."""
+    missed = np.ones((), np.float32)
+    for scope in scopes:
+        missed = missed * (1 - _caught(seen[scope], at[scope].at[where], at[scope].share[where]))
+    return np.asarray(1 - missed, np.float32)
 
 
-def _caught(most: Floats, ties: Places, at: Floats, share: Floats) -> np.typing.NDArray[np.float32]:
-    above = (most[None, :] > at[:, None]).astype(np.float32)
-    row, rupture = np.nonzero(most[None, :] == at[:, None])
-    above[row, rupture] = 1 - (1 - share[row]) ** ties[rupture]
+def _caught(seen: _Seen, at: Floats, share: Floats) -> np.typing.NDArray[np.float32]:
+    above = (seen.most[None, :] > at[:, None]).astype(np.float32)
+    row, rupture = np.nonzero(seen.most[None, :] == at[:, None])
+    above[row, rupture] = 1 - (1 - share[row]) ** seen.ties[rupture]
     return above
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -96,19 +97,23 @@ def _fixed(found: Comparison) -> Iterator[str]:
     default = found.outcomes[0]
     fixed = [each for each in found.outcomes if not each.dialled]
     for place, each in enumerate(fixed, start=len(TARGETS)):
-        beside = next(cell for cell in found.beside if cell.rule == each.name and (cell.shape, cell.band) == (ALL, ALL))
+        beside = next(filter(partial(_overall, each.name), found.beside), None)
         rows.append(
             (
                 each.name,
                 f"{each.false_alarms[0, 0]:.3f}",
                 said(interval(each.sensitivity[:, 0, _OVERALL])),
                 said(interval(default.sensitivity[:, place, _OVERALL])),
-                f"{beside.difference:+.2f} [{beside.low:+.2f}, {beside.high:+.2f}]",
+                f"{beside.difference:+.2f} [{beside.low:+.2f}, {beside.high:+.2f}]" if beside else "-",
                 *_costs(each.burdens[0]),
             )
         )
     heads = ("rule", "false alarms", "caught", "default at as many", "difference (simultaneous)", *_COSTS)
     yield from table(heads, rows)
+
+
+def _overall(rule: str, beside: Beside) -> bool:
+    return (beside.rule, beside.shape, beside.band) == (rule, ALL, ALL)
 
 
 def _verdict(found: Comparison) -> Iterator[str]:
@@ -132,7 +137,7 @@ def _one_threshold(beaten: Sequence[Beside]) -> Iterator[str]:
         yield "\nWith one threshold for all sessions it is beaten in none either."
         return
     yield (
-        "\nWith one threshold for all sessions, cells by onset are no longer at equal false alarms: a rule that is "
+        "\nWith one threshold for all sessions the false alarms of a cell by onset are no longer equal: a rule that is "
         f"silent early spends them all late. Read so, the default is beaten in {len(beaten)}, the largest ones being:\n"
     )
     yield from _cells(sorted(beaten, key=lambda each: each.low, reverse=True)[:_NEAREST])

@@ -23,7 +23,7 @@ BANDS: Final = ("2-4", "5-9", "10+")
 """Of the session in which a rupture begins, counted from 1."""
 ALL: Final = "all"
 SCOPES: Final = (ALL, *BANDS)
-"""Sessions over which false alarms are counted: all, or those in which a rupture of that band could begin."""
+"""Sessions over which false alarms are counted: all, or those of one band."""
 _BAND_STARTS: Final = (5, 10)
 
 
@@ -74,6 +74,10 @@ class Truth:
     def clean_in(self, scope: str) -> Marks:
         """The clean sessions of a scope."""
         return self.clean if scope == ALL else self.clean & (self.session_band == SCOPES.index(scope))
+
+    def only(self, scope: str, evidence: Floats) -> Floats:
+        """The evidence of a scope's sessions; of the others, none."""
+        return evidence if scope == ALL else np.where(self.session_band == SCOPES.index(scope), evidence, -np.inf)
 
 
 def case(course: Course) -> Case:
