@@ -10,7 +10,19 @@ from collections.abc import Awaitable, Callable
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import append, door, latency, memory, recovery, relay, report, scoring, standstill
+from tests.benchmarks import (
+    append,
+    door,
+    latency,
+    memory,
+    profile,
+    recovery,
+    relay,
+    report,
+    scaling,
+    scoring,
+    standstill,
+)
 from tests.benchmarks.harness import Row, keep, say
 
 FAMILIES: dict[str, Callable[[int], Awaitable[list[Row]]]] = {
@@ -20,6 +32,7 @@ FAMILIES: dict[str, Callable[[int], Awaitable[list[Row]]]] = {
     "peers": scoring.peers,
     "door": door.rows,
     "recovery": recovery.rows,
+    "scaling": scaling.rows,
     "relay": relay.rows,
     "latency": latency.rows,
     "standstill": standstill.rows,
@@ -32,7 +45,12 @@ def main() -> int:
     parser.add_argument("--only", choices=FAMILIES, action="append", help="this family; may be repeated")
     parser.add_argument("--rounds", type=int, default=5, help="of ours and the peer in turn (default: 5)")
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md from all that is kept")
+    parser.add_argument("--profile", action="store_true", help="where the time goes, instead of how much it is")
     given = parser.parse_args()
+    if given.profile:
+        for name in given.only or FAMILIES:
+            profile.look(name, rounds=1)
+        return 0
     rows: list[Row] = []
     for name in given.only or FAMILIES:
         say(f"{name}:")

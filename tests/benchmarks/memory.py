@@ -54,12 +54,12 @@ def states(clients: int, sessions: int) -> dict[bytes, bytes]:
 def copies(made: list[bytes], start: int, count: int) -> list[Change]:
     """Changes for clients that share some histories: each has bytes of its own, as if read from the changelog."""
     return [
-        Change("", 0, number, f"{number:073}".encode(), _own(made[number % len(made)]))
+        Change("", 0, number, f"{number:073}".encode(), own(made[number % len(made)]))
         for number in range(start, start + count)
     ]
 
 
-def _own(value: bytes) -> bytes:
+def own(value: bytes) -> bytes:
     return bytes(memoryview(value))
 
 

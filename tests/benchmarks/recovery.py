@@ -1,8 +1,9 @@
 """The table of 100,000 clients after a lost disk, beside bare aiokafka reading the same changelog into a dictionary.
 
 The table has no disk of its own, so every start is this one: a worker that returns under its name, an empty source
-topic, all of the changelog. Both are timed as processes that just began: connecting, joining, reading to the committed end. The changelog is
-written as a worker writes it (a transaction for each chunk of a partition), each client once, as compaction leaves it.
+topic, all of the changelog. Both are timed as processes that just began: connecting, joining, reading to the committed
+end. The changelog is written as a worker writes it (a transaction for each chunk of a partition), each client once, as
+compaction leaves it.
 """
 
 from __future__ import annotations

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.benchmarks.harness import Row, kept
+from tests.benchmarks import figure, scaling
+from tests.benchmarks.harness import RESULTS, Row, kept
 
 PAGE = Path("docs/benchmarks.md")
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 
 def write() -> None:
-    """Put the table between its marks."""
+    """Put the table between its marks, and draw what is kept of the scaling runs."""
     page = PAGE.read_text(encoding="utf-8")
     before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)
     PAGE.write_text(f"{before}{BEGIN}\n{_markdown()}\n{END}{after}", encoding="utf-8")
+    if (points := RESULTS / scaling.POINTS).exists():
+        figure.draw(points)
 
 
 def _markdown() -> str:

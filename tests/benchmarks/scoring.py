@@ -64,7 +64,7 @@ class Full:
         """Records a second that the command says of a topic of its own; to a peer the topics are named."""
         settings = self._settings()
         await kafka.create_topics(settings)
-        await _fill(settings, self.records)
+        await fill(settings, self.records)
         names = [settings.topic(topic.name) for topic in (SESSION_EVENTS, ALLIANCE_SCORES)] if topics else []
         return await told(settings, *command, *names, str(len(self.records)))
 
@@ -115,7 +115,7 @@ async def told(settings: ScoringSettings, *command: str) -> float:
     return float(out.decode().split()[-1])
 
 
-async def _fill(settings: ScoringSettings, records: list[Record]) -> None:
+async def fill(settings: ScoringSettings, records: list[Record]) -> None:
     producer = kafka.producer(settings)
     await producer.start()
     for record in records:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import uvloop
@@ -67,7 +67,13 @@ def trivial(settings: ScoringSettings, table: Table) -> Trivial:
 # -------------------------------------------------------------------------------------------------------- ours
 
 
-async def ours(settings: ScoringSettings, core: str, total: int) -> float:
+def nothing(_app: ScoringApp) -> None:
+    """Start with an empty table."""
+
+
+async def ours(
+    settings: ScoringSettings, core: str, total: int, prepare: Callable[[ScoringApp], None] = nothing
+) -> float:
     """Seconds from the first record fetched to the last one settled."""
 
     def make(of: ScoringSettings, app: ScoringApp) -> Scorer:
@@ -75,6 +81,7 @@ async def ours(settings: ScoringSettings, core: str, total: int) -> float:
         return episode_scorer(of, app) if core == "real" else trivial(of, table)
 
     app = build_app(settings, make)
+    prepare(app)
     running = asyncio.create_task(app.start())
     while not any(lane.backlog or lane.settled for lane in app.lanes.lanes.values()):  # noqa: ASYNC110 - looked at from outside
         await asyncio.sleep(0.001)
