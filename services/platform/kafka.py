@@ -17,6 +17,7 @@ from schemas.topics import MAX_MESSAGE_BYTES, TOPICS, Topic
 from services.platform.errors import Unavailable
 from services.platform.secrets import read_text
 from services.platform.settings import Settings
+from services.platform.watched import WatchedConsumer
 
 METADATA_MS = 5_000
 """How soon a follower finds topics that were not there."""
@@ -64,7 +65,7 @@ def consumer(settings: Settings, *topics: str, group: str | None = None, **optio
         "heartbeat_interval_ms": settings.kafka_session_timeout_ms // 3,
         "max_partition_fetch_bytes": MAX_MESSAGE_BYTES,
     }
-    return AIOKafkaConsumer(
+    return WatchedConsumer(
         *(settings.topic(name) for name in topics),
         **connection(settings),
         group_id=settings.topic(group) if group else None,
