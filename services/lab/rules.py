@@ -7,18 +7,20 @@ same pure modules as the service. Points of the published rules are the SRS's, i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from math import log, nan
 from typing import Any, Final, Protocol
 
 import numpy as np
 
-from schemas.instruments import UnknownInstrument
+from services.alerts.domain.policy import POLICIES, Policy
 from services.lab.population import Course, Floats
-from services.scoring.domain import cusum, drift, individuals, openfit, residuals, rolling, rupture, sequences
-from services.scoring.domain.config import DEFAULT, EngineConfig, SeriesConfig, series_config
+from services.lab.seen import POLICY_NAMES, scale_of, speaks, through
+from services.scoring.domain import cusum, individuals, openfit, residuals, rupture, sequences
+from services.scoring.domain.config import DEFAULT, EngineConfig, SeriesConfig
+from services.scoring.domain.signals import Seen
 
 DEFAULT_RULE: Final = "Attune default"
 """What every other rule is compared with."""
@@ -46,31 +48,32 @@ class Rule:
 
 
 def rules(engine: EngineConfig = DEFAULT, instrument: str = "srs@3") -> tuple[Rule, ...]:
-    """The default first, then the engine's other detectors, then what others do.
+    """The default first, then the engine's other detectors and policies, then what others do.
 
     >>> [rule.name for rule in rules()][:3], sum(rule.dial is None for rule in rules())
-    (['Attune default', 'Tobit-Bayes (rank 1)', 'EWMA of own residuals'], 10)
+    (['Attune default', 'Tobit-Bayes (rank 1)', 'EWMA of own residuals'], 13)
     """
-    config = series_config(engine, instrument)
-    if isinstance(config, UnknownInstrument):
-        raise UnknownRuleScaleError(instrument)
-    return (*_engine(config), *_dialled(config), *_fixed(config))
+    config = scale_of(engine, instrument)
+    return (*_engine(engine, config), *_dialled(config), *_policies(engine, config), *_fixed(config))
 
 
-class UnknownRuleScaleError(ValueError):
-    """Rules need a scale."""
-
-    def __init__(self, instrument: str) -> None:
-        super().__init__(f"instrument: {instrument!r} is not in the registry (schemas/instruments); use e.g. 'srs@3'")
-
-
-def _engine(config: SeriesConfig) -> tuple[Rule, ...]:
+def _engine(engine: EngineConfig, config: SeriesConfig) -> tuple[Rule, ...]:
     tail = -log(config.rolling.gate_alpha)
+    rates = config.rupture.rates
+    once_in_100 = rupture.evidence_at(rates, 0.01) if rates else log(10)
+    asked = partial(_asked, engine, config.instrument.key)
     return (
-        Rule(DEFAULT_RULE, partial(_stepped, rupture, config.rupture, _log_ratio), 2.1),
-        Rule("Tobit-Bayes (rank 1)", partial(_stepped, rolling, config.rolling, _surprise), tail),
-        Rule("EWMA of own residuals", partial(_stepped, drift, config.drift, _below), config.drift.reset_at_sds),
+        Rule(DEFAULT_RULE, partial(asked, _log_ratio), once_in_100),
+        Rule("Tobit-Bayes (rank 1)", partial(asked, _surprise), tail),
+        Rule("EWMA of own residuals", partial(asked, _drifted), config.drift.reset_at_sds),
     )
+
+
+def _policies(engine: EngineConfig, config: SeriesConfig) -> Iterator[Rule]:
+    """Whole policies as shipped, without their cooldown."""
+    for name in POLICY_NAMES:
+        said = partial(_said, POLICIES[name], config.instrument.total.span)
+        yield Rule(f"policy {name}", partial(_asked, engine, config.instrument.key, said))
 
 
 def _dialled(config: SeriesConfig) -> tuple[Rule, ...]:
@@ -117,29 +120,47 @@ def _sequences(config: SeriesConfig) -> sequences.Config:
 # ------------------------------------------------------------------ modules of the domain, stepped through a course
 
 
-def _stepped(module: Any, config: object, number: Callable[[Any], float | None], course: Course) -> Floats:  # noqa: ANN401 - `start` and `step` are the one shape every module of the domain has
-    state = module.start(config)
-    found = []
-    for total in course.totals:
+def _stepped(module: Any, config: Hashable, number: Callable[[Any], float | None], course: Course) -> Floats:  # noqa: ANN401 - `start` and `step` are the one shape every module of the domain has
+    return _numbers([number(reading) for reading in _readings(module, config, course.totals)])
+
+
+@lru_cache(maxsize=8)
+def _readings(module: Any, config: Hashable, totals: tuple[float, ...]) -> tuple[Any, ...]:  # noqa: ANN401 - likewise
+    """Of the course at hand: several rules ask the same chart."""
+    state, found = module.start(config), []
+    for total in totals:
         state, reading = module.step(config, state, total)
-        found.append(None if reading is None else number(reading))
-    return _numbers(found)
+        found.append(reading)
+    return tuple(found)
 
 
 def _numbers(found: Sequence[float | None]) -> Floats:
     return np.array([nan if each is None else each for each in found])
 
 
-def _log_ratio(reading: rupture.Evidence) -> float:
-    return reading.log_ratio
+def _asked(engine: EngineConfig, instrument: str, number: Callable[[Seen], float | None], course: Course) -> Floats:
+    return _numbers([number(each) for each in through(engine, instrument, course.totals)])
 
 
-def _surprise(reading: rolling.Reading) -> float | None:
+def _log_ratio(seen: Seen) -> float | None:
+    return None if seen.rupture is None else seen.rupture.evidence.log_ratio
+
+
+def _surprise(seen: Seen) -> float | None:
     """Of the predictive tail, in nats; the least drop of the rank's policy is no part of the evidence."""
-    return None if reading.expected is None else -log(max(reading.expected.tail_probability, 1e-300))
+    expected = seen.rolling.expected
+    return None if expected is None else -log(max(expected.tail_probability, 1e-300))
 
 
-def _below(reading: drift.Reading | individuals.Reading) -> float | None:
+def _drifted(seen: Seen) -> float | None:
+    return seen.drift.below_sds
+
+
+def _said(policy: Policy, span: float, seen: Seen) -> float:
+    return float(speaks(policy, span, seen))
+
+
+def _below(reading: individuals.Reading) -> float | None:
     return reading.below_sds
 
 
@@ -157,7 +178,7 @@ def _lenient(reading: sequences.Reading) -> float:
 
 def _beyond(chart: individuals.Config, sigmas: float, course: Course) -> Floats:
     below = _stepped(individuals, chart, _below, course)
-    return _yes(np.nan_to_num(below, nan=-np.inf) > sigmas)
+    return _yes(below > sigmas)
 
 
 def _cusum(config: SeriesConfig, course: Course) -> Floats:
@@ -186,7 +207,7 @@ def _drop(course: Course) -> Floats:
 
 
 def _fell(points: float, course: Course) -> Floats:
-    return _yes(np.nan_to_num(_drop(course), nan=-np.inf) >= points)
+    return _yes(_drop(course) >= points)
 
 
 def _below_own_mean(course: Course) -> Floats:

@@ -63,7 +63,19 @@ def over_cores(work: Callable[[_Given], _Made], given: Sequence[_Given], cores: 
 
 def evidence_of(rule: Rule, courses: Sequence[Course]) -> Floats:
     """Of all sessions after each other."""
-    found = np.concatenate([rule.evidence(course) for course in courses])
+    return evidence_of_all([rule], courses)[rule.name]
+
+
+def evidence_of_all(known: Sequence[Rule], courses: Sequence[Course]) -> dict[str, Floats]:
+    """Course by course, so that rules that ask the same parts of the engine share their answer."""
+    rows: dict[str, list[Floats]] = {rule.name: [] for rule in known}
+    for course in courses:
+        for rule in known:
+            rows[rule.name].append(rule.evidence(course))
+    return {name: _sayable(np.concatenate(found)) for name, found in rows.items()}
+
+
+def _sayable(found: Floats) -> Floats:
     return np.where(np.isnan(found), -np.inf, found)
 
 
@@ -71,4 +83,4 @@ def _part(clinic: str, clients: int, seed: int) -> _Part:
     population = CLINICS[clinic]
     courses = simulate(seed, clients, population)
     known = rules(instrument=instrument_of(population))
-    return _Part([case(course) for course in courses], {rule.name: evidence_of(rule, courses) for rule in known})
+    return _Part([case(course) for course in courses], evidence_of_all(known, courses))

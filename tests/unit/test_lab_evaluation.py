@@ -197,7 +197,7 @@ def test_one_command_makes_the_table(tmp_path: Path) -> None:
     assert "| Attune default |" in written
     assert "\nold\n" not in written
     assert (written.startswith("before\n"), written.endswith("after\n")) == (True, True)
-    assert len(json.loads(again.stdout)["rules"]) == 19
+    assert len(json.loads(again.stdout)["rules"]) == 22
     drawn = sorted(each.name for each in (tmp_path / "a").iterdir())
     assert drawn == ["sensitivity-by-false-alarms.svg", "sensitivity-by-shape.svg"]
     assert all((tmp_path / "a" / each).read_bytes() == (tmp_path / "b" / each).read_bytes() for each in drawn)

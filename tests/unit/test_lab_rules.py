@@ -7,7 +7,8 @@ import pytest
 
 from services.lab.generator import Course, simulate
 from services.lab.population import Floats
-from services.lab.rules import DEFAULT_RULE, Rule, UnknownRuleScaleError, rules
+from services.lab.rules import DEFAULT_RULE, Rule, rules
+from services.lab.seen import UnknownRuleScaleError
 from services.lab.tried import evidence_of
 from services.lab.truth import Truth, case, most_in_windows, truth
 
