@@ -42,4 +42,4 @@ def _panel(axes: Axes, name: str, measured: list[dict[str, Any]]) -> None:
     axes.set_xscale("log")
     axes.set_xticks(places, [f"{place:,}" for place in places], minor=False)
     axes.set_xticks([], minor=True)
-    axes.set(xlabel=name, ylabel="us an event", ylim=(0, None))
+    axes.set(xlabel=name, ylabel="us an event", ylim=(0, 1.1 * max(max(point["us"]) for point in measured)))
