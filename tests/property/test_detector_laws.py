@@ -31,6 +31,8 @@ COURSE = st.lists(SCORE, min_size=1, max_size=12)
 NEAR = st.lists(st.integers(0, 16).map(lambda steps: 36 + steps / 8), min_size=2, max_size=8)
 """Ratings so near each other that no filter leaves one out."""
 
+LAW = settings(max_examples=15, deadline=None)
+"""Few courses for each of many detectors; the time of one depends on who else uses the machine."""
 Any3 = Detector[Any, Any, Any]
 EVERY = pytest.mark.parametrize("detector", DETECTORS, ids=lambda detector: detector.name)
 
@@ -68,7 +70,7 @@ def test_every_detector_has_a_batch_computation_and_a_page() -> None:
 
 
 @EVERY
-@settings(max_examples=15)
+@LAW
 @given(scores=COURSE)
 def test_online_is_batch_after_every_step(detector: Any3, scores: list[float]) -> None:
     """After each rating the number is what all ratings so far give when computed at once."""
@@ -79,7 +81,7 @@ def test_online_is_batch_after_every_step(detector: Any3, scores: list[float]) -
 
 
 @EVERY
-@settings(max_examples=15)
+@LAW
 @given(scores=COURSE)
 def test_another_scale_gives_the_same_evidence(detector: Any3, scores: list[float]) -> None:
     """On a scale twice as long that begins elsewhere every number is the same, points being twice as many."""
@@ -90,7 +92,7 @@ def test_another_scale_gives_the_same_evidence(detector: Any3, scores: list[floa
 
 
 @EVERY
-@settings(max_examples=15)
+@LAW
 @given(past=st.lists(SCORE, max_size=10), pair=st.tuples(SCORE, SCORE))
 def test_a_lower_last_rating_never_lowers_the_evidence(
     detector: Any3, past: list[float], pair: tuple[float, float]
@@ -105,7 +107,7 @@ def test_a_lower_last_rating_never_lowers_the_evidence(
 
 
 @EVERY
-@settings(max_examples=15)
+@LAW
 @given(data=st.data(), past=NEAR, last=SCORE)
 def test_the_order_of_a_baseline_does_not_matter_where_it_should_not(
     detector: Any3, data: st.DataObject, past: list[float], last: float
@@ -119,7 +121,7 @@ def test_the_order_of_a_baseline_does_not_matter_where_it_should_not(
 
 
 @EVERY
-@settings(max_examples=15)
+@LAW
 @given(scores=COURSE, place=st.integers(0, 12))
 def test_a_course_may_be_split_and_resumed(detector: Any3, scores: list[float], place: int) -> None:
     """A state that was written down and read back goes on to the same readings, bit for bit."""
@@ -134,7 +136,7 @@ def test_a_course_may_be_split_and_resumed(detector: Any3, scores: list[float], 
 
 
 @EVERY
-@settings(max_examples=15)
+@LAW
 @given(mine=COURSE, others=COURSE)
 def test_other_clients_never_matter(detector: Any3, mine: list[float], others: list[float]) -> None:
     """Two clients' ratings taken in turn give each what they give alone, and a step taken twice is the same step."""
@@ -160,7 +162,7 @@ def test_the_state_stays_small(detector: Any3) -> None:
 
 
 @EVERY
-@settings(max_examples=15)
+@LAW
 @given(scores=COURSE)
 def test_what_is_said_is_what_was_seen(detector: Any3, scores: list[float]) -> None:
     """Where a reading has words, there always are some, and they never name a rupture."""
@@ -170,7 +172,7 @@ def test_what_is_said_is_what_was_seen(detector: Any3, scores: list[float]) -> N
         assert "rupture" not in reason
 
 
-@settings(max_examples=15)
+@LAW
 @given(data=st.data(), scores=st.lists(SCORE, min_size=1, max_size=6))
 def test_a_rating_delivered_twice_counts_once(data: st.DataObject, scores: list[float]) -> None:
     """Through the whole fold, with all that is wired into it: repeats and another order change no reading."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.instruments import Instrument, lookup
@@ -16,6 +16,7 @@ from services.scoring.domain.repair import TRANSITIONS, UNSETTLED, Config, Readi
 SRS = lookup("srs@3")
 assert isinstance(SRS, Instrument)
 CONFIG = repair.scaled(SRS.total)
+LAW = settings(max_examples=40, deadline=None)
 
 SCORES = st.none() | st.integers(0, 400).map(lambda tenths: tenths / 10)
 STRAINS = st.none() | st.builds(Strain, st.sampled_from((34.0, 38.0)), st.sampled_from((3.0, 6.0, 12.0)))
@@ -39,6 +40,7 @@ def follow(sessions: list[Session], state: State | None = None) -> tuple[State, 
     return held, told
 
 
+@LAW
 @given(courses())
 def test_only_the_transitions_of_the_table_happen(sessions: list[Session]) -> None:
     """Every change of phase is a transition of the table with words to it; without one the phase stays."""
@@ -52,6 +54,7 @@ def test_only_the_transitions_of_the_table_happen(sessions: list[Session]) -> No
         assert reading.phase == phase
 
 
+@LAW
 @given(courses())
 def test_two_near_ratings_in_a_row_repair_and_three_away_do_not(sessions: list[Session]) -> None:
     """Repaired means the last two ratings were near; unrepaired means that the last three were not."""
@@ -66,6 +69,7 @@ def test_two_near_ratings_in_a_row_repair_and_three_away_do_not(sessions: list[S
             assert max(ratings[-3:]) < reading.target
 
 
+@LAW
 @given(courses())
 def test_silence_ends_only_what_is_unsettled_and_always_aloud(sessions: list[Session]) -> None:
     """More than 28 days between two sessions end a strain that was open then; nothing else is dropped."""
@@ -76,6 +80,7 @@ def test_silence_ends_only_what_is_unsettled_and_always_aloud(sessions: list[Ses
         assert dropped == (silent and before.phase in UNSETTLED)
 
 
+@LAW
 @given(courses(), st.integers(0, 60))
 def test_the_deadline_is_when_it_lapses(sessions: list[Session], days: int) -> None:
     """Asked at any later time, it is dropped exactly when that time is past the deadline that was told."""
@@ -86,6 +91,7 @@ def test_the_deadline_is_when_it_lapses(sessions: list[Session], days: int) -> N
     assert (repair.lapse(CONFIG, state, at)[1].phase == "dropped") == (late or told[-1].phase == "dropped")
 
 
+@LAW
 @given(courses(), st.integers(0, 12))
 def test_a_course_may_be_left_and_taken_up_again(sessions: list[Session], place: int) -> None:
     """A state that was written down and read back goes on as if it had not been."""
@@ -95,6 +101,7 @@ def test_a_course_may_be_left_and_taken_up_again(sessions: list[Session], place:
     assert follow(sessions) == (end, first + rest)
 
 
+@LAW
 @given(courses())
 def test_a_session_without_a_rating_repairs_nothing_and_spoils_nothing(sessions: list[Session]) -> None:
     """Attended but not rated: only the deadline moves."""
@@ -107,6 +114,7 @@ def test_a_session_without_a_rating_repairs_nothing_and_spoils_nothing(sessions:
         assert reading.transitions == ()
 
 
+@LAW
 @given(st.lists(st.integers(0, 40), min_size=3, max_size=8))
 def test_repair_is_the_same_on_every_scale(points: list[int]) -> None:
     """Points and margin scaled by the span, the phases are those of the SRS."""
