@@ -23,6 +23,27 @@ DAS_POST = (
 
 PRE = (30, 20, 10, 8, 6, 4, 2)
 """The ratings of clinicalsignificance's test-calc_rci.R (7b2f20b)."""
+SUDDENGAINS = {
+    1: "35 37 34 23 24 21 29 17 11 11 10 7",
+    2: "26 - 26 - 27 17 19 11 10 3 - 7",
+    3: "35 38 35 37 36 37 - 35 26 24 - 19",
+    4: "31 30 32 22 22 20 21 19 24 33 30 28",
+    5: "39 37 36 26 26 23 21 19 6 7 8 8",
+    6: "37 - 23 - 23 21 - - 19 - 16 13",
+    7: "37 - 23 21 - 21 - - - - - 20",
+    8: "41 37 - - - - - - - - - -",
+    9: "35 34 32 23 24 22 21 17 14 10 13 11",
+    10: "35 35 25 25 17 17 16 16 11 9 7 8",
+    11: "40 - 36 37 36 37 - 34 26 25 - 19",
+    12: "38 38 31 23 21 22 24 25 30 31 - 25",
+    13: "34 33 36 23 25 23 19 18 10 9 8 9",
+    14: "39 37 23 - 23 21 - - 21 - 16 14",
+    15: "28 19 23 12 13 - 13 - - - - 22",
+    16: "25 - - - - - - - - - - 20",
+    17: "41 37 - - - - - - - - - -",
+    18: "- 38 35 24 - 22 17 16 - 9 11 13",
+}
+"""Ratings of 12 sessions, `-` where there is none, of suddengains' test-create_bysg.R (e964e74): more is worse."""
 BDI = sudden.Config(cutoff=7.0, share=0.25, worse="up", zero=0.0)
 
 
@@ -115,6 +136,28 @@ def test_norms_that_make_no_standard_error_are_refused() -> None:
 def test_sudden_losses_of_suddengains(scores: tuple[float, ...], after: tuple[int, ...]) -> None:
     """The test-identify_sl.R of suddengains (e964e74), cut-off -7 on a measure where more is worse."""
     assert sudden.losses(BDI, scores) == after
+
+
+def test_sudden_gains_of_suddengains() -> None:
+    """Its test-create_bysg.R: 14 gains in 18 people with missing sessions. A gain is a loss of the other direction."""
+    gains = sudden.Config(cutoff=7.0, share=0.25, worse="down", zero=0.0)
+    courses = {
+        person: [None if rating == "-" else float(rating) for rating in row.split()]
+        for person, row in SUDDENGAINS.items()
+    }
+    found = {person: sudden.losses(gains, scores) for person, scores in courses.items()}
+    assert {person: places for person, places in found.items() if places} == {
+        1: (3, 7),
+        3: (8,),
+        4: (3,),
+        5: (3, 8),
+        9: (3,),
+        10: (2, 4),
+        12: (3,),
+        13: (3, 8),
+        14: (2,),
+        18: (3,),
+    }
 
 
 def test_the_second_criterion_of_sudden_losses_excludes_something() -> None:
