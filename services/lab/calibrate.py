@@ -29,19 +29,22 @@ SEED: Final = 20261
 Rates = tuple[tuple[float, float], ...]
 
 
-def rates(config: rupture.Config, rows: Floats, lengths: NDArray[np.int64]) -> Rates:
-    """For each share, the evidence that so many of all sessions reach, first sessions included."""
-    found = np.sort(np.fromiter(_evidence(config, rows, lengths), float))[::-1]
-    sessions = int(lengths.sum())
+def rates(config: rupture.Config, rows: Floats, ordinary: NDArray[np.bool_], lengths: NDArray[np.int64]) -> Rates:
+    """For each share, the evidence that so many of all ordinary sessions reach, first sessions included."""
+    given = np.arange(rows.shape[1]) < lengths[:, None]
+    found = np.sort(np.fromiter(_evidence(config, rows, ordinary, lengths), float))[::-1]
+    sessions = int((ordinary & given).sum())
     return tuple((share, round(float(found[int(share * sessions)]), 4)) for share in SHARES)
 
 
-def _evidence(config: rupture.Config, rows: Floats, lengths: NDArray[np.int64]) -> Iterator[float]:
-    for row, length in zip(rows.tolist(), lengths.tolist(), strict=True):
+def _evidence(
+    config: rupture.Config, rows: Floats, ordinary: NDArray[np.bool_], lengths: NDArray[np.int64]
+) -> Iterator[float]:
+    for row, counts, length in zip(rows.tolist(), ordinary.tolist(), lengths.tolist(), strict=True):
         state = rupture.start(config)
-        for score in row[:length]:
+        for score, counted in zip(row[:length], counts, strict=False):
             state, seen = rupture.step(config, state, score)
-            if seen is not None:
+            if seen is not None and counted:
                 yield seen.log_ratio
 
 
@@ -57,9 +60,10 @@ def of_prior(instrument: Instrument, clients: int = CLIENTS) -> Rates:
         spread_sd=0.0,
         autocorrelation=AUTOCORRELATION,
         growth=GROWTH_SHARE * instrument.total.span,
+        rupture_hazard=DEFAULT.change.onset_chance,
     )
-    rows = courses(rng, clinic, instrument, lengths)
-    return rates(config, rows, stayed(rng, rows, instrument.total, lengths, clinic.mean - AT_START))
+    rows, ordinary = courses(rng, clinic, instrument, lengths)
+    return rates(config, rows, ordinary, stayed(rng, rows, instrument.total, lengths, clinic.mean - AT_START))
 
 
 def page(found: Iterable[tuple[str, Rates]]) -> str:

@@ -1,4 +1,4 @@
-"""Courses in which nothing happens: what chance alone does to a series of ratings. Simulation, no clinical evidence."""
+"""Ordinary courses on any instrument, with few ruptures: what chance does to a series of ratings. Simulation only."""
 
 from __future__ import annotations
 
@@ -16,6 +16,11 @@ LONGEST: Final = 20
 ITEM_NOISE: Final = 0.375
 """Of a total, by its items' own noise, in SDs of the state: 0.9 beside 2.4 points in the generator of the SRS."""
 
+FALL_SHARE: Final = 0.15
+FALL_SPREAD: Final = 0.45
+PROFILES: Final = ((1.0,), (1.0, 0.6, 0.3), (1.0, *[0.8] * LONGEST))
+PROFILE_SHARES: Final = (0.5, 0.25, 0.25)
+
 
 @dataclass(frozen=True, slots=True)
 class Ordinary:
@@ -31,26 +36,48 @@ class Ordinary:
     spread_sd: float
     autocorrelation: float
     growth: float = 0.0
+    rupture_hazard: float = 0.0
 
 
-def courses(rng: Generator, clinic: Ordinary, instrument: Instrument, lengths: NDArray[np.int64]) -> Floats:
-    """Totals upwards, a row for each client, as wide as the longest; items are cut off at their scale's ends.
+def courses(
+    rng: Generator, clinic: Ordinary, instrument: Instrument, lengths: NDArray[np.int64]
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """Totals upwards, a row for each client, as wide as the longest, and where nothing is the matter.
+
+    Items are cut off at their scale's ends. A session is ordinary when no rupture is active then nor just before.
 
     >>> from schemas.instruments import lookup
     >>> rng = np.random.default_rng(1)
-    >>> rows = courses(rng, Ordinary(39, 3.6, 2.4, 0, 0.35), lookup("srs@3"), np.array([3, 5]))
-    >>> rows.shape, float(rows.max())
-    ((2, 5), 40.0)
+    >>> rows, ordinary = courses(rng, Ordinary(39, 3.6, 2.4, 0, 0.35), lookup("srs@3"), np.array([3, 5]))
+    >>> rows.shape, float(rows.max()), bool(ordinary.all())
+    ((2, 5), 40.0, True)
     """
     clients, longest = len(lengths), int(lengths.max())
     level = clinic.mean + clinic.between_sd * rng.standard_normal(clients)
     spread = clinic.within_sd * np.exp(clinic.spread_sd * rng.standard_normal(clients))
+    effect = _ruptures(rng, clinic, instrument.total.span, (clients, longest))
     state, fresh = rng.standard_normal(clients), np.sqrt(1 - clinic.autocorrelation**2)
     rows = np.empty((clients, longest))
     for session in range(longest):
         state = clinic.autocorrelation * state + fresh * rng.standard_normal(clients)
-        rows[:, session] = _total(rng, instrument, level + clinic.growth * np.log(session + 1) + spread * state, spread)
-    return rows
+        latent = level + clinic.growth * np.log(session + 1) + spread * state - effect[:, session]
+        rows[:, session] = _total(rng, instrument, latent, spread)
+    strained = effect > 0
+    strained[:, 1:] |= strained[:, :-1].copy()
+    return rows, ~strained
+
+
+def _ruptures(rng: Generator, clinic: Ordinary, span: float, size: tuple[int, int]) -> Floats:
+    """Points lost to ruptures: half last one session, a quarter fade, a quarter stay, as in the generator."""
+    effect = np.zeros(size)
+    begins = (rng.random(size) < clinic.rupture_hazard) & (np.arange(size[1]) > 0)
+    for client, session in zip(*np.nonzero(begins), strict=True):
+        if effect[client, session] == 0:
+            fall = span * FALL_SHARE * np.exp(FALL_SPREAD * rng.standard_normal())
+            profile = PROFILES[int(rng.choice(len(PROFILES), p=PROFILE_SHARES))]
+            lasts = min(len(profile), size[1] - session)
+            effect[client, session : session + lasts] = fall * np.array(profile[:lasts])
+    return effect
 
 
 def _total(rng: Generator, instrument: Instrument, latent: Floats, spread: Floats) -> Floats:
