@@ -9,13 +9,13 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-import rfc8785
 from pydantic import TypeAdapter, ValidationError
 
 from schemas import posted
 from schemas.events import Clock
 from schemas.instruments import Instrument, lookup, rater_fault, score
 from schemas.posted import Posted, PostedRating, PostedSession
+from services.ingest.canonical import canonical
 from services.platform.problems import Fault
 
 FACTS = uuid5(NAMESPACE_URL, "https://attune.care/facts")
@@ -87,7 +87,7 @@ def read(event: object, receiving: Receiving) -> Draft | tuple[Fault, ...]:
 
 def _draft(event: posted.PostedEvent, receiving: Receiving) -> Draft:
     record = f"{receiving.tenant_id}|{event.source}|{event.id}"
-    body = rfc8785.dumps(event.model_dump(mode="json"))
+    body = canonical(event.model_dump(mode="json"))
     return Draft(
         receiving=receiving,
         event=event,
