@@ -86,8 +86,9 @@ class _TenantWork:
         known = await self._known(first)
         fresh = [draft for fact_id, draft in first.items() if fact_id not in known]
         created, full = await self._commit(fresh) if fresh else (set[UUID](), set[UUID]())
+        known |= {draft.fact_id: (draft.body_hash, draft.receiving.now) for draft in fresh if draft.fact_id in created}
         # After the insert, what another process committed meanwhile is seen as well.
-        known |= await self._known(draft.fact_id for draft in fresh if draft.fact_id not in full)
+        known |= await self._known(draft.fact_id for draft in fresh if draft.fact_id not in created | full)
         new = {id(draft) for draft in fresh if draft.fact_id in created}
         return [_verdict(draft, known, created=id(draft) in new) for draft in drafts]
 
