@@ -63,7 +63,9 @@ def build_app(settings: IngestSettings, *, clock: Clock | None = None) -> FastAP
         title=TITLE, version="1", lifespan=lifespan, exception_handlers=problems.HANDLERS, redoc_url=None
     )
     app.add_exception_handler(RequestValidationError, _on_bad_path)
-    app.include_router(api.routes(door))
+    events = api.routes(door)
+    app.router.routes[:0] = api.straight(events)
+    app.include_router(events)
     app.router.routes.extend(health.routes(metrics.registry, {"database": lambda: db.ping(engine)}))
     app.openapi = _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way
     app.add_middleware(_Counting, metrics=metrics)
