@@ -13,10 +13,11 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from services.lab import report
+from services.lab import further, report
 from services.lab.clinics import CLINICS
 from services.lab.comparison import Comparison, compare
 from services.lab.figures import draw
+from services.lab.rules import rules
 from services.lab.tried import HELD_OUT, Told, tried
 
 app = typer.Typer(
@@ -55,8 +56,26 @@ def table(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
     if figures is not None:
         draw(found, figures)
     if write is not None:
-        report.write_into(write, report.markdown(found))
+        report.write_into(write, "table", report.markdown(found))
     typer.echo(json.dumps(report.as_json(found), indent=1) if json_ else report.markdown(found))
+
+
+@app.command(name="further")
+def further_(
+    clients: Annotated[int, typer.Option(min=50, help="Clients for each trial.")] = 4_000,
+    cores: Annotated[int, typer.Option(min=1, help="Processes; the numbers do not depend on it.")] = os.cpu_count()
+    or 1,
+    write: Annotated[Path | None, typer.Option(help="Put the tables into this page, between their marks.")] = None,
+) -> None:
+    """What the one table does not show: long declines, repairs, and other clinics with the shipped priors."""
+    with _bar("declines and repairs", sum(rule.dial is not None for rule in rules())) as told:
+        alone = further.apart(clients, cores, told)
+    with _bar("other clinics", len(CLINICS)) as told:
+        elsewhere = further.abroad(clients, cores, told)
+    made = further.markdown(alone, elsewhere)
+    if write is not None:
+        report.write_into(write, "further", made)
+    typer.echo(made)
 
 
 def _compared(clinic: str, clients: int, seeds: tuple[int, ...], resamples: int, cores: int) -> Comparison:

@@ -17,8 +17,6 @@ from services.lab.truth import ALL
 
 SESSIONS_A_WEEK: Final = 20
 """Of one clinician, for alerts per clinician-week."""
-BEGIN: Final = "<!-- made by `python -m services.lab table --write`: begin -->"
-END: Final = "<!-- made by `python -m services.lab table --write`: end -->"
 _OVERALL: Final = CELLS.index((ALL, ALL))
 _MARGINS: Final = (*((shape, ALL) for shape in SHAPE_NAMES[1:]), *((ALL, band) for band in BAND_NAMES[1:]))
 _NEAREST: Final = 8
@@ -27,18 +25,25 @@ _NEAREST: Final = 8
 class NoPlaceForTheTableError(ValueError):
     """The page does not say where the table goes."""
 
-    def __init__(self, page: Path) -> None:
-        super().__init__(f"{page}: no place for the table; put the lines {BEGIN!r} and {END!r} where it goes")
+    def __init__(self, page: Path, begin: str, end: str) -> None:
+        super().__init__(f"{page}: no place for the table; put the lines {begin!r} and {end!r} where it goes")
 
 
-def write_into(page: Path, made: str) -> None:
+def marks(command: str) -> tuple[str, str]:
+    """Between which lines of a page a command writes."""
+    said = f"<!-- made by `python -m services.lab {command} --write`"
+    return f"{said}: begin -->", f"{said}: end -->"
+
+
+def write_into(page: Path, command: str, made: str) -> None:
     """Replace what stands between the two marks of a page."""
+    begin, end = marks(command)
     text = page.read_text(encoding="utf-8")
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise NoPlaceForTheTableError(page)
-    page.write_text(f"{before}{BEGIN}\n\n{made.strip()}\n\n{END}{after}", encoding="utf-8")
+    before, opened, rest = text.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not opened or not closed:
+        raise NoPlaceForTheTableError(page, begin, end)
+    page.write_text(f"{before}{begin}\n\n{made.strip()}\n\n{end}{after}", encoding="utf-8")
 
 
 def markdown(found: Comparison) -> str:

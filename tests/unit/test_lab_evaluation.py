@@ -13,11 +13,15 @@ from typer.testing import CliRunner
 from services.lab.__main__ import app
 from services.lab.bootstrap import interval, resamples, simultaneous, weigh
 from services.lab.burden import burdens
+from services.lab.clinics import CLINICS
 from services.lab.comparison import compare
+from services.lab.decline import declines, told_of
 from services.lab.evaluate import CELLS, Thresholds, false_alarms, sensitivity, thresholds
 from services.lab.generator import Course
 from services.lab.population import Floats, Shape
-from services.lab.report import BEGIN, END, NoPlaceForTheTableError, write_into
+from services.lab.repairs import Followed, follow, noticed
+from services.lab.report import NoPlaceForTheTableError, marks, write_into
+from services.lab.rules import Rule
 from services.lab.tried import Tried, tried
 from services.lab.truth import ALL, SCOPES, Case, Rupture, Truth, case, most_in_windows, truth
 
@@ -188,7 +192,8 @@ def test_all_rules_are_compared_with_the_default_at_its_false_alarms(small: Trie
 def test_one_command_makes_the_table(tmp_path: Path) -> None:
     """Into the page between its marks, as JSON, with figures that are the same bytes every time."""
     page = tmp_path / "evaluation.md"
-    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    begin, end = marks("table")
+    page.write_text(f"before\n{begin}\nold\n{end}\nafter\n")
     size = ["table", "--clients", "60", "--seeds", "1-2", "--resamples", "20", "--cores", "1", "--figures"]
     first = CliRunner().invoke(app, [*size, str(tmp_path / "a"), "--write", str(page)])
     again = CliRunner().invoke(app, [*size, str(tmp_path / "b"), "--json"])
@@ -208,7 +213,7 @@ def test_a_page_without_marks_is_left_alone(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("text")
     with pytest.raises(NoPlaceForTheTableError, match="put the lines"):
-        write_into(page, "table")
+        write_into(page, "table", "made")
     assert page.read_text() == "text"
 
 
@@ -218,3 +223,40 @@ def test_a_wrong_option_says_what_it_takes(option: str, value: str) -> None:
     result = CliRunner().invoke(app, ["table", option, value])
     assert result.exit_code == 2
     assert value in result.output
+
+
+def rated(totals: tuple[float, ...], active: str) -> Course:
+    return replace(course(active), totals=totals)
+
+
+def test_a_repair_is_noticed_when_the_ratings_are_back() -> None:
+    """Flagged at the fall, near the level before at the first session after it, confirmed by the second."""
+    level = Rule("below 34", lambda course: 1.0 * (np.array(course.totals) < 34), dial=0.5)
+    back = rated((38.0, 38, 30, 31, 38, 38, 38), "..ox...")
+    away = rated((38.0, 38, 30, 31, 32, 32, 32), "..ox...")
+    soon = rated((38.0, 38, 30, 38, 30, 38, 38), "..oxx..")
+    unseen = rated((38.0, 38, 36, 38, 38, 38, 38), "..o....")
+    assert follow(level, 0.5, [back, away, soon, unseen]) == [
+        Followed(ended=1, early=0, at_once=1, confirmed=1),
+        Followed(ended=1, early=0, at_once=0, confirmed=0),
+        Followed(ended=1, early=1, at_once=1, confirmed=1),
+        Followed(),
+    ]
+    shares = noticed([Followed(2, 0, 1, 1), Followed(2, 1, 2, 1)], resamples(1, 2, 20))
+    assert (shares.ended, shares.early.estimate, shares.at_once.estimate) == (4, 0.25, 0.75)
+
+
+def test_a_decline_falls_by_what_it_is_called() -> None:
+    """From the fifth session on, so many points each; before it nothing but noise."""
+    flat, falling = (np.array([each.totals for each in declines(1, 400, points)]) for points in (0.0, 1.0))
+    np.testing.assert_array_equal(flat[:, :4], falling[:, :4])
+    assert (flat - falling)[:, 11].mean() == pytest.approx(6.5, abs=1.0)  # of 8, the ceiling hides the rest
+    never = Rule("never", lambda course: np.zeros(len(course.totals)), dial=0.5)
+    assert told_of(never, 0.5, 20, 1.0).estimate == 0.0
+
+
+def test_one_command_makes_the_further_tables() -> None:
+    """Every dialled rule on declines and repairs, and every clinic."""
+    made = CliRunner().invoke(app, ["further", "--clients", "50", "--cores", "1"])
+    assert made.exit_code == 0
+    assert all(f"| {clinic} |" in made.stdout for clinic in CLINICS)
