@@ -231,7 +231,7 @@ def rated(totals: tuple[float, ...], active: str) -> Course:
 
 def test_a_repair_is_noticed_when_the_ratings_are_back() -> None:
     """Flagged at the fall, near the level before at the first session after it, confirmed by the second."""
-    level = Rule("below 34", lambda course: 1.0 * (np.array(course.totals) < 34), dial=0.5)
+    level = Rule("below 34", lambda course: (np.array(course.totals) < 34).astype(np.float64), dial=0.5)
     back = rated((38.0, 38, 30, 31, 38, 38, 38), "..ox...")
     away = rated((38.0, 38, 30, 31, 32, 32, 32), "..ox...")
     soon = rated((38.0, 38, 30, 38, 30, 38, 38), "..oxx..")
