@@ -86,7 +86,7 @@ _INDIVIDUALS: Final[Detector[individuals.Config, individuals.State, individuals.
 DETECTORS: Final[tuple[Detector[Any, Any, Any], ...]] = (
     Detector(
         name="rupture-evidence",
-        page="detectors",
+        page="rupture-evidence",
         rank=1,
         unit="nats",
         configure=presets.rupture_evidence,
