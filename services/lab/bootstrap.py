@@ -55,8 +55,8 @@ def resamples(seed: int, clients: int, count: int) -> Draws:
 def interval(values: Floats) -> Interval:
     """Row 0 with the percentile interval of the other rows.
 
-    >>> interval(np.array([0.5, *np.linspace(0, 1, 41)]))
-    Interval(estimate=0.5, low=0.025, high=0.975)
+    >>> [round(each, 3) for each in interval(np.array([0.5, *np.linspace(0, 1, 41)]))]
+    [0.5, 0.025, 0.975]
     """
     known = values[1:][np.isfinite(values[1:])]
     if known.size < _FEWEST or not np.isfinite(values[0]):

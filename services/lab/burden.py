@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from services.lab.bootstrap import Draws, weigh
 from services.lab.evaluate import Thresholds, per_client
 from services.lab.population import Floats, Marks
-from services.lab.truth import Truth
-
-GRADUAL: Final = ("staircase", "slide")
+from services.lab.truth import GRADUAL, Truth
 
 
 class Burden(NamedTuple):

@@ -24,6 +24,8 @@ BANDS: Final = ("2-4", "5-9", "10+")
 ALL: Final = "all"
 SCOPES: Final = (ALL, *BANDS)
 """Sessions over which false alarms are counted: all, or those of one band."""
+GRADUAL: Final = ("staircase", "slide")
+UNKNOWN: Final = "unknown"
 _BAND_STARTS: Final = (5, 10)
 
 
@@ -35,6 +37,15 @@ class Rupture(NamedTuple):
     shape: str
     repaired_at: int | None = None
     """The first session after it, where there is one."""
+
+
+class Label(NamedTuple):
+    """One rupture of a labels file."""
+
+    onset: int
+    end: int
+    shape: str | None = None
+    expressed: bool = True
 
 
 class Case(NamedTuple):
@@ -86,13 +97,39 @@ def case(course: Course) -> Case:
     >>> from services.lab.generator import simulate
     >>> seen = next(filter(lambda each: each.ruptures, map(case, simulate(7, 50))))
     >>> seen.ruptures
-    (Rupture(onset=1, last=2, shape='one-session', repaired_at=2),)
+    (Rupture(onset=4, last=5, shape='one-session', repaired_at=5),)
     """
     before = (False, *course.ruptured)
     clean = tuple(not now and not then for now, then in zip(course.ruptured, before, strict=False))
     onsets = [at for at, begins in enumerate(course.onset) if begins and course.expressed[at]]
     shown = tuple(_rupture(course, at) for at in onsets)
     return Case(clean, course.expressed, shown, any(course.ruptured))
+
+
+def labelled(sessions: int, ruptures: Iterable[Label]) -> Case:
+    """A case from a labels file: sessions counted from 1, `end` inclusive.
+
+    A label does not say how long a rupture was getting worse: of a staircase or slide all of it counts, and one session
+    more. Without a shape it is taken as one that came at once.
+
+    >>> seen = labelled(8, [Label(onset=3, end=5, shape="slide"), Label(onset=8, end=8, expressed=False)])
+    >>> seen.ruptures, [at for at, clean in enumerate(seen.clean, start=1) if clean]
+    ((Rupture(onset=2, last=5, shape='slide', repaired_at=5),), [1, 2, 7])
+    """
+    known = list(ruptures)
+    active, shown = np.zeros(sessions, bool), np.zeros(sessions, bool)
+    for each in known:
+        active[each.onset - 1 : each.end] = True
+        shown[each.onset - 1 : each.end] |= each.expressed
+    clean = ~active & ~np.append(False, active[:-1])
+    found = tuple(_labelled(sessions, each) for each in known if each.expressed)
+    return Case(tuple(clean.tolist()), tuple(shown.tolist()), found, bool(active.any()))
+
+
+def _labelled(sessions: int, label: Label) -> Rupture:
+    worst = label.end if label.shape in GRADUAL else label.onset
+    ends = label.end < sessions
+    return Rupture(label.onset - 1, min(worst, sessions - 1), label.shape or UNKNOWN, label.end if ends else None)
 
 
 def truth(cases: Sequence[Case]) -> Truth:
@@ -133,7 +170,7 @@ def _rupture(course: Course, onset: int) -> Rupture:
         end += 1
     worst = max(at for at in range(onset, end) if course.falling[at] or at == onset)
     ends = end < sessions and not course.ruptured[end]
-    return Rupture(onset, min(worst + 1, sessions - 1), course.shape[onset] or "unknown", end if ends else None)
+    return Rupture(onset, min(worst + 1, sessions - 1), course.shape[onset] or UNKNOWN, end if ends else None)
 
 
 def _bands(lengths: Places, first: Places) -> NDArray[np.int8]:
