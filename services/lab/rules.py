@@ -70,10 +70,9 @@ def _engine(engine: EngineConfig, config: SeriesConfig) -> tuple[Rule, ...]:
 
 
 def _policies(engine: EngineConfig, config: SeriesConfig) -> Iterator[Rule]:
-    """Whole policies as shipped, without their cooldown."""
+    """Whole policies as shipped, with their cooldown: alerts, not signals."""
     for name in POLICY_NAMES:
-        said = partial(_said, POLICIES[name], config.instrument.total.span)
-        yield Rule(f"policy {name}", partial(_asked, engine, config.instrument.key, said))
+        yield Rule(f"policy {name}", partial(_alerts, engine, config, POLICIES[name]))
 
 
 def _dialled(config: SeriesConfig) -> tuple[Rule, ...]:
@@ -156,8 +155,13 @@ def _drifted(seen: Seen) -> float | None:
     return seen.drift.below_sds
 
 
-def _said(policy: Policy, span: float, seen: Seen) -> float:
-    return float(speaks(policy, span, seen))
+def _alerts(engine: EngineConfig, config: SeriesConfig, policy: Policy, course: Course) -> Floats:
+    span, told = config.instrument.total.span, -policy.cooldown_sessions
+    alerts = np.zeros(len(course.totals))
+    for session, seen in enumerate(through(engine, config.instrument.key, course.totals)):
+        if session - told >= policy.cooldown_sessions and speaks(policy, span, seen):
+            alerts[session], told = 1.0, session
+    return alerts
 
 
 def _below(reading: individuals.Reading) -> float | None:
