@@ -29,8 +29,6 @@ from services.scoring.domain import (
 from services.scoring.domain.config import DEFAULT, SeriesConfig, series_config
 
 _SRS_SPAN: Final = 40.0
-_USUAL: Final = residuals.Config(usual=37.0, usual_ratings=1.5, spread=2.2, spread_ratings=6.0)
-"""Domain brief 2(g), points of the SRS; the constants of `drift` too."""
 
 
 def _points(scale: Scale, of_srs: float) -> float:
@@ -84,7 +82,9 @@ def shrunk_drift(scale: Scale) -> drift.Config:
 
 
 def own_usual(scale: Scale) -> residuals.Config:
-    return replace(_USUAL, usual=_value(scale, _USUAL.usual), spread=_points(scale, _USUAL.spread))
+    """The baseline that `drift` has: domain brief 2(g)."""
+    shrunk = shrunk_drift(scale)
+    return residuals.Config(shrunk.usual, shrunk.usual_ratings, shrunk.spread, shrunk.spread_ratings)
 
 
 def individuals_chart(scale: Scale) -> individuals.Config:
