@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from services.lab import further, report
 from services.lab.clinics import CLINICS
 from services.lab.comparison import Comparison, compare
-from services.lab.figures import draw
+from services.lab.figures import DrawingLibraryMissingError, draw, drawing_library
 from services.lab.rules import rules
 from services.lab.tried import HELD_OUT, Told, tried
 
@@ -52,6 +52,8 @@ def table(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
     figures: Annotated[Path | None, typer.Option(help="Draw the figures (SVG) into this folder.")] = None,
 ) -> None:
     """Every rule beside the default at equal false alarms: the one table, with bootstrap intervals."""
+    with _said():
+        _prepared("table", write, figures)
     found = _compared(clinic, clients, _seeds(seeds), resamples, cores)
     if figures is not None:
         draw(found, figures)
@@ -68,6 +70,8 @@ def further_(
     write: Annotated[Path | None, typer.Option(help="Put the tables into this page, between their marks.")] = None,
 ) -> None:
     """What the one table does not show: long declines, repairs, and other clinics with the shipped priors."""
+    with _said():
+        _prepared("further", write, None)
     with _bar("declines and repairs", sum(rule.dial is not None for rule in rules())) as told:
         alone = further.apart(clients, cores, told)
     with _bar("other clinics", len(CLINICS)) as told:
@@ -76,6 +80,23 @@ def further_(
     if write is not None:
         report.write_into(write, "further", made)
     typer.echo(made)
+
+
+def _prepared(command: str, page: Path | None, figures: Path | None) -> None:
+    """Find out before the work whether its results can be put where they are wanted."""
+    if page is not None:
+        report.parted(page, command)
+    if figures is not None:
+        drawing_library()
+
+
+@contextmanager
+def _said() -> Iterator[None]:
+    try:
+        yield
+    except (OSError, report.NoPlaceForTheTableError, DrawingLibraryMissingError) as refused:
+        _NOTES.print(f"[red]{refused}[/red]", soft_wrap=True)
+        raise typer.Exit(1) from refused
 
 
 def _compared(clinic: str, clients: int, seeds: tuple[int, ...], resamples: int, cores: int) -> Comparison:
@@ -96,7 +117,9 @@ def _seeds(given: str) -> tuple[int, ...]:
             raise typer.BadParameter(
                 f"{part!r} is neither a number nor a range such as 9001-9020", param_hint="--seeds"
             )
-        found += range(int(first), int(last or first) + 1)
+        if not (drawn := range(int(first), int(last or first) + 1)):
+            raise typer.BadParameter(f"{part!r} runs backwards", param_hint="--seeds")
+        found += drawn
     return tuple(found) or HELD_OUT
 
 

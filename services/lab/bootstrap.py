@@ -17,8 +17,6 @@ Draws = NDArray[np.uint8]
 
 _AT_ONCE = 4_000_000
 """Numbers of a product that are made floating point at once."""
-_FEWEST = 2
-"""Rows: the estimate and one resample."""
 
 
 def weigh(draws: Draws, per_client: Floats) -> Floats:
@@ -59,7 +57,7 @@ def interval(values: Floats) -> Interval:
     [0.5, 0.025, 0.975]
     """
     known = values[1:][np.isfinite(values[1:])]
-    if known.size < _FEWEST or not np.isfinite(values[0]):
+    if not known.size or not np.isfinite(values[0]):
         return Interval(float(values[0]), float("nan"), float("nan"))
     low, high = np.quantile(known, (0.025, 0.975))
     return Interval(float(values[0]), float(low), float(high))

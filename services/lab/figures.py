@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 from services.lab.bootstrap import interval
@@ -39,12 +40,22 @@ class DrawingLibraryMissingError(ImportError):
         super().__init__("drawing needs matplotlib: pip install attune[lab]")
 
 
-def draw(found: Comparison, folder: Path) -> tuple[Path, ...]:
-    """Both figures, as SVG."""
+def drawing_library() -> ModuleType:
+    """Matplotlib.
+
+    Raises:
+        DrawingLibraryMissingError: it is not installed.
+    """
     try:
         import matplotlib as mpl  # noqa: PLC0415 - an extra that no service has
     except ImportError as missing:
         raise DrawingLibraryMissingError from missing
+    return mpl
+
+
+def draw(found: Comparison, folder: Path) -> tuple[Path, ...]:
+    """Both figures, as SVG."""
+    mpl = drawing_library()
     folder.mkdir(parents=True, exist_ok=True)
     with mpl.rc_context(_STYLE):
         return _saved(folder / ROC, found, _by_false_alarms), _saved(folder / BY_SHAPE, found, _by_shape)

@@ -35,15 +35,20 @@ def marks(command: str) -> tuple[str, str]:
     return f"{said}: begin -->", f"{said}: end -->"
 
 
-def write_into(page: Path, command: str, made: str) -> None:
-    """Replace what stands between the two marks of a page."""
+def parted(page: Path, command: str) -> tuple[str, str]:
+    """What stands before and after the place where a command writes, its marks included."""
     begin, end = marks(command)
-    text = page.read_text(encoding="utf-8")
-    before, opened, rest = text.partition(begin)
+    before, opened, rest = page.read_text(encoding="utf-8").partition(begin)
     _, closed, after = rest.partition(end)
     if not opened or not closed:
         raise NoPlaceForTheTableError(page, begin, end)
-    page.write_text(f"{before}{begin}\n\n{made.strip()}\n\n{end}{after}", encoding="utf-8")
+    return before + begin, end + after
+
+
+def write_into(page: Path, command: str, made: str) -> None:
+    """Replace what stands between the two marks of a page."""
+    before, after = parted(page, command)
+    page.write_text(f"{before}\n\n{made.strip()}\n\n{after}", encoding="utf-8")
 
 
 def markdown(found: Comparison) -> str:

@@ -217,7 +217,17 @@ def test_a_page_without_marks_is_left_alone(tmp_path: Path) -> None:
     assert page.read_text() == "text"
 
 
-@pytest.mark.parametrize(("option", "value"), [("--seeds", "one"), ("--clinic", "nowhere")])
+def test_where_results_cannot_go_nothing_is_computed(tmp_path: Path) -> None:
+    """A page without marks, or none at all, is told before the work, in a sentence."""
+    bare = tmp_path / "bare.md"
+    bare.write_text("text")
+    for command, page in (("table", bare), ("further", tmp_path / "none.md")):
+        result = CliRunner().invoke(app, [command, "--write", str(page)])
+        assert result.exit_code == 1
+        assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(("option", "value"), [("--seeds", "one"), ("--seeds", "9-1"), ("--clinic", "nowhere")])
 def test_a_wrong_option_says_what_it_takes(option: str, value: str) -> None:
     """And nothing is computed."""
     result = CliRunner().invoke(app, ["table", option, value])
