@@ -53,7 +53,13 @@ class _Course:
 
 def fires(policy: Policy, rated: Rated, clients: int) -> bool:
     """Whether this rating alone sets off any live rule: whoever asks may skip the fold where none does."""
-    return any(_fired(rule, rated) is not None for rule in live_rules(policy, clients))
+    return set_off(policy, rated, clients) is not None
+
+
+def set_off(policy: Policy, rated: Rated, clients: int) -> str | None:
+    """The name of the rule that this rating alone sets off: the first one, in the order of the policy."""
+    fired = _first(live_rules(policy, clients), rated)
+    return fired.rule.name if fired else None
 
 
 def decide(policy: Policy, case: Case) -> tuple[Wanted, ...]:

@@ -1,0 +1,96 @@
+"""The truth about a caseload, where somebody knows it: one line of JSON for each client's course of care.
+
+    {"client": "C-17", "episode": "E-17", "sessions": 12, "dropped_out": true,
+     "ruptures": [{"onset": 5, "end": 7, "shape": "v", "expressed": true}]}
+
+Sessions count from 1, over those of the course with an alliance rating by the client, in the order of care; `end` is
+the last one affected. Only `client` and, in a rupture, `onset` and `end` have to be there.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from services.lab.truth import Label
+from services.platform.errors import AttuneError
+
+Session = Annotated[int, Field(ge=1, le=10_000)]
+Key = tuple[str, str | None]
+
+
+class BadLabels(AttuneError):
+    """A labels file that cannot be read; names the line, the field and what was expected, never the value."""
+
+
+class RuptureLabel(BaseModel):
+    """One rupture: first and last session affected. `expressed`: whether it shows in the ratings at all."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    onset: Session
+    end: Session
+    shape: Annotated[str, Field(min_length=1, max_length=40)] | None = None
+    expressed: bool = True
+
+    @model_validator(mode="after")
+    def _in_order(self) -> RuptureLabel:
+        if self.end < self.onset:
+            raise ValueError("end: not before onset")
+        return self
+
+
+class CourseLabel(BaseModel):
+    """What is known of one client's course. Without `episode` it is about all of the client's sessions."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    client: Annotated[str, Field(min_length=1, max_length=200)]
+    episode: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    sessions: Annotated[int, Field(ge=0, le=10_000)] | None = None
+    ruptures: tuple[RuptureLabel, ...] = Field(default=(), strict=False)
+    dropped_out: bool | None = None
+
+    def within(self, sessions: int) -> list[Label]:
+        """The ruptures that begin in sessions there are; `end` is held within them."""
+        known = (each for each in self.ruptures if each.onset <= sessions)
+        return [Label(each.onset, min(each.end, sessions), each.shape, each.expressed) for each in known]
+
+
+def read_labels(path: Path) -> dict[Key, CourseLabel]:
+    """By client and episode.
+
+    Raises:
+        BadLabels: no such file, or a line that is no label.
+    """
+    found: dict[Key, CourseLabel] = {}
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError):
+        raise BadLabels(f"{path} cannot be read", hint="one JSON object a line, in UTF-8") from None
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            label = _label(number, line)
+            if (label.client, label.episode) in found:
+                raise BadLabels(f"line {number}: client and episode were labelled before", hint="one line for each")
+            found[label.client, label.episode] = label
+    return found
+
+
+def _label(number: int, line: str) -> CourseLabel:
+    try:
+        return CourseLabel.model_validate_json(line)
+    except ValidationError as error:
+        fault = error.errors(include_input=False, include_url=False)[0]
+        place = ".".join(str(part) for part in fault["loc"]) or "the line"
+        raise BadLabels(
+            f"line {number}: {place}: {fault['msg'].removeprefix('Value error, ')}",
+            hint="`attune backtest --labels-schema` prints what is expected",
+        ) from None
+
+
+def schema() -> dict[str, Any]:
+    """JSON Schema of a line."""
+    return CourseLabel.model_json_schema()

@@ -1,0 +1,81 @@
+"""A whole caseload, on every core, in bounded memory: cut by client, lived through part by part, added up."""
+
+from __future__ import annotations
+
+import multiprocessing
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from services.alerts.domain.policy import POLICIES
+from services.lab.backtest.course import Terms, lived
+from services.lab.backtest.labels import CourseLabel, Key
+from services.lab.backtest.source import Fault, census, clients, cut
+from services.lab.backtest.tally import Tally
+from services.scoring.domain.config import DEFAULT, EngineConfig
+
+PART_BYTES: Final = 4_000_000
+"""Of the file: what one process holds at a time."""
+MOST_PARTS: Final = 500
+Told = Callable[[int], None]
+Map = Callable[[Callable[[Path], Any], list[Path]], Iterator[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked. `labels` may be empty; policies go by name."""
+
+    events: Path
+    policies: tuple[str, ...]
+    labels: Mapping[Key, CourseLabel]
+    engine: EngineConfig = DEFAULT
+    cores: int = 1
+
+
+def backtest(asked: Request, cutting: Told, living: Told) -> Tally:
+    """Live through all of it; `cutting` is told bytes, `living` bytes again.
+
+    Raises:
+        UnreadableEvents: no such file.
+    """
+    total = Tally.of(len(asked.policies))
+    with tempfile.TemporaryDirectory(prefix="attune-backtest-") as folder, _over(asked.cores) as each_of:
+        size = asked.events.stat().st_size if asked.events.is_file() else 0
+        parts = cut(asked.events, Path(folder), min(MOST_PARTS, asked.cores + size // PART_BYTES), cutting)
+        counted = list(each_of(census, parts))
+        terms = Terms(
+            engine=asked.engine,
+            policies=tuple(POLICIES[name] for name in asked.policies),
+            clients=sum(count for count, _ in counted),
+            until=max((latest for _, latest in counted), default=0),
+        )
+        for found, done in each_of(partial(_part, terms=terms, labels=asked.labels), parts):
+            total.add(found)
+            living(done)
+    return total
+
+
+def _part(part: Path, *, terms: Terms, labels: Mapping[Key, CourseLabel]) -> tuple[Tally, int]:
+    """The clients of one part, and its bytes."""
+    tally = Tally.of(len(terms.policies))
+    for known in clients(part):
+        if isinstance(known, Fault):
+            tally.refuse(known)
+            continue
+        tally.events += len(known.facts)
+        tally.take(lived(known, terms), labels)
+    return tally, part.stat().st_size
+
+
+@contextmanager
+def _over(cores: int) -> Iterator[Map]:
+    """`map` over so many processes, results as they come."""
+    if cores == 1:
+        yield map
+        return
+    with multiprocessing.get_context("forkserver").Pool(cores) as pool:
+        yield pool.imap_unordered

@@ -1,0 +1,202 @@
+"""A clinic's recorded events, from a file of any size: cut by client, then read as the facts they become.
+
+Lines are posted events (what `attune post` takes, plain or CloudEvents) or facts as the inbox keeps them. The clock is
+the feed's: what a client's latest event says, in the order of the file.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final, NamedTuple
+from uuid import UUID, uuid5
+
+import msgspec
+
+from schemas.errors import ContractError
+from services.ingest.envelopes import is_cloud_event, plain
+from services.ingest.episodes import Courses
+from services.ingest.handlers import FACTS, Draft, Receiving, read
+from services.platform.errors import AttuneError
+from services.scoring import wire
+from services.scoring.domain.facts import Fact, Rating
+
+TENANT: Final = UUID(int=0)
+_LATE: Final = Receiving(TENANT, datetime(9000, 1, 1, tzinfo=UTC), "feed", timedelta(days=14))
+"""Any time in care is past: a caseload may be dated as it likes."""
+
+
+class UnreadableEvents(AttuneError):
+    """The file is not there."""
+
+
+class Fault(NamedTuple):
+    """A line that is no event: where in it, and what was expected. Never what was there."""
+
+    line: int
+    pointer: str
+    expected: str
+
+
+@dataclass(slots=True)
+class Known:
+    """One client's facts by episode, in the order they came; `names`: the clinic's own references of the episodes."""
+
+    client: str
+    facts: list[tuple[str, Fact]] = field(default_factory=list)
+    names: dict[str, str | None] = field(default_factory=dict)
+
+
+class _Whose(msgspec.Struct):
+    client: str | None = None
+    client_id: str | None = None
+    subject: str | None = None
+    data: msgspec.Raw = msgspec.Raw(b"")
+
+
+class _Inner(msgspec.Struct):
+    client: str | None = None
+
+
+_WHOSE = msgspec.json.Decoder(_Whose)
+_INNER = msgspec.json.Decoder(_Inner)
+
+
+def cut(path: Path, into: Path, parts: int, told: Callable[[int], None]) -> list[Path]:
+    """Copies each line, its number before it, to the part of its client. Bounded memory, whatever the size.
+
+    Raises:
+        UnreadableEvents: no such file.
+    """
+    paths = [into / f"{part:04d}.ndjson" for part in range(parts)]
+    try:
+        source = path.open("rb")
+    except OSError as error:
+        raise UnreadableEvents(f"{path} cannot be read: {error.strerror}", hint="check --events") from None
+    with source, ExitStack() as stack:
+        files = [stack.enter_context(each.open("wb")) for each in paths]
+        for number, line in enumerate(source, start=1):
+            if line.strip():
+                whose = _whose(line)
+                files[zlib.crc32(whose) % parts].write(b"%d %s\n" % (number, line.strip()))
+            told(len(line))
+    return paths
+
+
+def _whose(line: bytes) -> bytes:
+    """Whose line it is; a line that does not say is nobody's, and is found faulty later."""
+    try:
+        found = _WHOSE.decode(line)
+        inner = _INNER.decode(found.data).client if found.data else None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return b""
+    return (inner or found.client or found.client_id or found.subject or "").encode()
+
+
+class _When(msgspec.Struct):
+    occurred_at: datetime | None = None
+    time: datetime | None = None
+    recorded_at: datetime | None = None
+
+
+_WHEN = msgspec.json.Decoder(_When)
+
+
+def census(part: Path) -> tuple[int, int]:
+    """How many clients a part has, and the latest time it knows (microseconds since 1970)."""
+    seen, latest = set(), 0
+    with part.open("rb") as lines:
+        for line in lines:
+            text = line.partition(b" ")[2]
+            seen.add(_whose(text))
+            try:
+                when = _WHEN.decode(text)
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                continue
+            known = when.recorded_at or when.occurred_at or when.time
+            if known is not None and known.tzinfo is not None:
+                latest = max(latest, wire.micros(known))
+    return len(seen - {b""}), latest
+
+
+def clients(part: Path) -> Iterator[Known | Fault]:
+    """Every client of one part, with their facts; faults come first."""
+    known: dict[str, _Reader] = {}
+    with part.open("rb") as lines:
+        for line in lines:
+            number, _, text = line.partition(b" ")
+            try:
+                taken = _take(known, text)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                taken = ("", "one JSON object a line")
+            if taken is not None:
+                yield Fault(int(number), *taken)
+    for reader in known.values():
+        yield reader.known
+
+
+def _take(known: dict[str, _Reader], text: bytes) -> tuple[str, str] | None:
+    """Take in a line, or say what is wrong with it."""
+    event = msgspec.json.decode(text)
+    if isinstance(event, dict) and "fact_id" in (event.get("data") or event if is_cloud_event(event) else event):
+        return _take_fact(known, text)
+    drafted = read(plain(event), _LATE)
+    if isinstance(drafted, tuple):
+        return drafted[0].pointer, drafted[0].expected or drafted[0].detail
+    reader = known.setdefault(drafted.event.client, _Reader(drafted.event.client))
+    reader.take(drafted)
+    return None
+
+
+def _take_fact(known: dict[str, _Reader], text: bytes) -> tuple[str, str] | None:
+    try:
+        fact = wire.decode(text, ())
+    except ContractError as error:
+        return "", error.reason
+    reader = known.setdefault(fact.client_id, _Reader(fact.client_id))
+    reader.known.facts.append((fact.episode_id, wire.to_domain(fact)))
+    reader.known.names.setdefault(fact.episode_id, fact.episode_id)
+    return None
+
+
+class _Reader:
+    """One client's posted events become facts, placed in episodes as the door places them."""
+
+    def __init__(self, client: str) -> None:
+        self.known = Known(client)
+        self._client = uuid5(FACTS, f"client|{client}")
+        self._courses = Courses(lambda *parts: uuid5(FACTS, "|".join(parts)))
+        self._clock: datetime | None = None
+
+    def take(self, draft: Draft) -> None:
+        event = draft.event
+        self._clock = max(self._clock or event.occurred_at, event.occurred_at)
+        reference = None if event.episode is None else uuid5(FACTS, f"episode|{event.episode}")
+        episode = str(self._courses.place(self._client, reference, event.type, event.occurred_at))
+        if self.known.names.get(episode) is None:
+            self.known.names[episode] = event.episode
+        self.known.facts.append((episode, _fact(draft, wire.micros(self._clock))))
+
+
+def _fact(draft: Draft, recorded_at: int) -> Fact:
+    event = draft.event
+    rating = getattr(event, "rating", None)
+    starts_at = getattr(event, "starts_at", None) or event.occurred_at
+    occurred_at = wire.micros(event.occurred_at)
+    return Fact(
+        fact_id=str(draft.fact_id),
+        record_id=str(draft.record_id),
+        version=event.version,
+        kind=event.type,
+        occurred_at=occurred_at,
+        recorded_at=recorded_at,
+        session_id=None if event.session is None else str(uuid5(FACTS, f"session|{event.session}")),
+        clinician_id=event.clinician,
+        clock="feed",
+        rating=None if rating is None else Rating(**{name: getattr(rating, name) for name in Rating._fields}),
+        starts_at=wire.micros(starts_at) if event.type.startswith("session.") else None,
+    )

@@ -1,0 +1,148 @@
+"""What policies would have cost a clinic: counted course by course, and added up."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from services.lab.backtest.course import Lived
+from services.lab.backtest.labels import CourseLabel, Key
+from services.lab.backtest.source import Fault
+from services.lab.truth import Case, labelled
+
+EXAMPLES: Final = 6
+FAULTS_KEPT: Final = 20
+
+
+@dataclass(slots=True)
+class PolicyTally:
+    """One policy's alerts. `by_*`: counts by kind, severity and rule; `flagged`: sessions in which a rule held."""
+
+    alerts: int = 0
+    flagged: int = 0
+    clients: int = 0
+    """With at least one alert."""
+    withdrawn_later: int = 0
+    by_kind: Counter[str] = field(default_factory=Counter)
+    by_severity: Counter[str] = field(default_factory=Counter)
+    by_rule: Counter[str] = field(default_factory=Counter)
+
+
+class Example(NamedTuple):
+    """A course to look at: totals by session, and which policies spoke where. No reference of anybody."""
+
+    instrument: str
+    totals: tuple[float | None, ...]
+    spoke: tuple[tuple[int, ...], ...]
+    truth: tuple[tuple[int, int], ...]
+
+
+class Judged(NamedTuple):
+    """One labelled course: the truth, and in which sessions each policy spoke."""
+
+    case: Case
+    spoke: tuple[tuple[bool, ...], ...]
+
+
+@dataclass(slots=True)
+class Tally:
+    """Everything a backtest counts. Adding two gives that of both caseloads."""
+
+    policies: list[PolicyTally]
+    events: int = 0
+    courses: int = 0
+    clients: int = 0
+    sessions: int = 0
+    ratings: int = 0
+    weeks: set[tuple[str | None, int]] = field(default_factory=set)
+    both: Counter[tuple[int, int]] = field(default_factory=Counter)
+    """Sessions in which two policies both spoke."""
+    refused: int = 0
+    faults: list[Fault] = field(default_factory=list)
+    reasons: Counter[str] = field(default_factory=Counter)
+    judged: list[Judged] = field(default_factory=list)
+    labels_used: int = 0
+    labels_differ: int = 0
+    """Labels whose number of sessions is not that of the record."""
+    examples: list[Example] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, policies: int) -> Tally:
+        return cls([PolicyTally() for _ in range(policies)])
+
+    def refuse(self, fault: Fault) -> None:
+        self.refused += 1
+        self.reasons[f"{fault.pointer or 'the line'}: {fault.expected}"] += 1
+        if len(self.faults) < FAULTS_KEPT:
+            self.faults.append(fault)
+
+    def take(self, courses: Sequence[Lived], labels: Mapping[Key, CourseLabel]) -> None:
+        """One client's courses."""
+        self.clients += 1
+        for place, policy in enumerate(self.policies):
+            policy.clients += any(course.alerts[place] for course in courses)
+        whole = labels.get((courses[0].client, None)) if courses else None
+        if whole is not None:
+            self._judge(courses, whole)
+        for course in courses:
+            self._count(course)
+            label = labels.get((course.client, course.episode))
+            if label is not None and course.episode is not None:
+                self._judge([course], label)
+
+    def _count(self, course: Lived) -> None:
+        self.courses += 1
+        self.sessions += len(course.sessions)
+        self.ratings += course.ratings
+        self.weeks |= course.clinicians
+        for place, policy in enumerate(self.policies):
+            for alert in course.alerts[place].values():
+                policy.alerts += 1
+                policy.by_kind[alert.kind] += 1
+                policy.by_severity[alert.severity] += 1
+                policy.by_rule[alert.rule] += 1
+        for session in course.sessions:
+            spoke = [place for place, rule in enumerate(session.spoke) if rule]
+            for place in spoke:
+                self.policies[place].flagged += 1
+                self.both.update((place, other) for other in spoke)
+
+    def _judge(self, courses: Sequence[Lived], label: CourseLabel) -> None:
+        sessions = sorted(each for course in courses for each in course.sessions)
+        self.labels_used += 1
+        self.labels_differ += label.sessions is not None and label.sessions != len(sessions)
+        if not sessions:
+            return
+        known = label.within(len(sessions))
+        spoke = tuple(
+            tuple([each.spoke[place] is not None for each in sessions]) for place in range(len(self.policies))
+        )
+        self.judged.append(Judged(labelled(len(sessions), known), spoke))
+
+    def show(self, course: Lived, ruptures: Iterable[tuple[int, int]] = ()) -> None:
+        """Keep a course to look at, while there is room."""
+        if len(self.examples) < EXAMPLES and course.sessions:
+            spoke = tuple(
+                tuple([at for at, each in enumerate(course.sessions, start=1) if each.spoke[place]])
+                for place in range(len(self.policies))
+            )
+            totals = tuple([each.total for each in course.sessions])
+            self.examples.append(Example(course.sessions[0].instrument, totals, spoke, tuple(ruptures)))
+
+    def add(self, other: Tally) -> None:
+        """Those of another part of the caseload."""
+        for ours, theirs in zip(self.policies, other.policies, strict=True):
+            for name in ("alerts", "flagged", "clients", "withdrawn_later"):
+                setattr(ours, name, getattr(ours, name) + getattr(theirs, name))
+            for name in ("by_kind", "by_severity", "by_rule"):
+                getattr(ours, name).update(getattr(theirs, name))
+        for name in ("events", "courses", "clients", "sessions", "ratings", "refused", "labels_used", "labels_differ"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.weeks |= other.weeks
+        self.both.update(other.both)
+        self.reasons.update(other.reasons)
+        self.faults = sorted([*self.faults, *other.faults])[:FAULTS_KEPT]
+        self.judged += other.judged
+        self.examples = [*self.examples, *other.examples][:EXAMPLES]
