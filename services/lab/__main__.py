@@ -65,6 +65,7 @@ def table(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
 @app.command(name="further")
 def further_(
     clients: Annotated[int, typer.Option(min=50, help="Clients for each trial.")] = 4_000,
+    learned_from: Annotated[int, typer.Option("--fit", help="Clients that `fit` learns from; 0 leaves it out.")] = 800,
     cores: Annotated[int, typer.Option(min=1, help="Processes; the numbers do not depend on it.")] = os.cpu_count()
     or 1,
     write: Annotated[Path | None, typer.Option(help="Put the tables into this page, between their marks.")] = None,
@@ -75,7 +76,7 @@ def further_(
     with _bar("declines and repairs", sum(rule.dial is not None for rule in rules())) as told:
         alone = further.apart(clients, cores, told)
     with _bar("other clinics", len(CLINICS)) as told:
-        elsewhere = further.abroad(clients, cores, told)
+        elsewhere = further.abroad(clients, learned_from, cores, told)
     made = further.markdown(alone, elsewhere)
     if write is not None:
         report.write_into(write, "further", made)

@@ -72,18 +72,19 @@ def _saved(path: Path, found: Comparison, drawn: Any) -> Path:  # noqa: ANN401 -
 
 
 def _by_false_alarms(axes: Axes, found: Comparison) -> None:
-    for place, each in enumerate(_dialled(found)):
+    for each in _dialled(found):
         values = [interval(each.sensitivity[:, target, _OVERALL]) for target in range(len(TARGETS))]
         middle = [value.estimate for value in values]
-        colour = _colour(each, place)
+        colour = _colour(found, each)
         axes.plot(TARGETS, middle, marker="o", ms=4, color=colour, lw=_width(each), label=each.name)
         axes.fill_between(
             TARGETS, [value.low for value in values], [value.high for value in values], color=colour, alpha=0.08, lw=0
         )
-    for each in (each for each in found.outcomes if not each.dialled and each.false_alarms[0, 0] <= max(TARGETS)):
+    fixed = [each for each in found.outcomes if not each.dialled and each.false_alarms[0, 0] <= max(TARGETS)]
+    for place, each in enumerate(sorted(fixed, key=lambda each: float(each.false_alarms[0, 0]))):
         at = float(each.false_alarms[0, 0]), float(each.sensitivity[0, 0, _OVERALL])
         axes.plot(*at, marker="x", color="black", ls="")
-        axes.annotate(each.name, at, fontsize=7, xytext=(4, -8), textcoords="offset points")
+        axes.annotate(each.name, at, fontsize=7, xytext=(4, -9 if place % 2 else 5), textcoords="offset points")
     axes.set(xlabel="false alarms per clean session", ylabel="ruptures caught", xlim=(0, None), ylim=(0, None))
     axes.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
 
@@ -101,7 +102,7 @@ def _by_shape(axes: Axes, found: Comparison) -> None:
             width * 0.9,
             yerr=([each.estimate - each.low for each in values], [each.high - each.estimate for each in values]),
             error_kw={"lw": 0.8, "ecolor": "#404040"},
-            color=_colour(each, place),
+            color=_colour(found, each),
             label=each.name,
         )
     axes.set_xticks(range(len(shapes)), shapes)
@@ -113,7 +114,9 @@ def _dialled(found: Comparison) -> list[Outcome]:
     return [each for each in found.outcomes if each.dialled]
 
 
-def _colour(each: Outcome, place: int) -> str:
+def _colour(found: Comparison, each: Outcome) -> str:
+    """The same for a rule in every figure."""
+    place = [other.name for other in _dialled(found)].index(each.name)
     return _INK if each.name == DEFAULT_RULE else _OTHERS[place % len(_OTHERS)]
 
 
