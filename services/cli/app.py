@@ -11,7 +11,21 @@ import typer
 from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
 
-from services.cli import dead_letters, demo, keys, migrate, post, replay, setup, status, tenants, topics, up, verify
+from services.cli import (
+    backtest,
+    dead_letters,
+    demo,
+    keys,
+    migrate,
+    post,
+    replay,
+    setup,
+    status,
+    tenants,
+    topics,
+    up,
+    verify,
+)
 from services.cli.invocation import Invocation
 from services.platform.errors import AttuneError
 
@@ -34,6 +48,7 @@ def build() -> typer.Typer:
         ("demo", demo.demo, demo.EPILOG, "This machine"),
         ("status", status.status, status.EPILOG, "This machine"),
         ("post", post.post, post.EPILOG, "A clinic's data"),
+        ("backtest", backtest.run, backtest.EPILOG, "The engine"),
         ("replay", replay.replay, replay.EPILOG, "An installation"),
         ("verify", verify.verify, verify.EPILOG, "An installation"),
     )

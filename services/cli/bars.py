@@ -11,11 +11,15 @@ from rich.text import Text
 
 
 class Rate(ProgressColumn):
-    """Events per second."""
+    """So many a second."""
+
+    def __init__(self, unit: str) -> None:
+        super().__init__()
+        self._unit = unit
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
-        return Text(f"{speed:,.0f} events/s" if speed else "", style="cyan")
+        return Text(f"{speed:,.0f} {self._unit}/s" if speed else "", style="cyan")
 
 
 class Advance:
@@ -33,9 +37,9 @@ class Advance:
 
 
 @contextmanager
-def bar(console: Console, what: str, total: int) -> Iterator[Advance]:
+def bar(console: Console, what: str, total: int, *, unit: str = "events") -> Iterator[Advance]:
     """A bar for as long as the block lasts."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(unit), TimeElapsedColumn())
     if not console.is_terminal:
         console.print(f"{what}: {total:,} ...")
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:

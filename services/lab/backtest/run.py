@@ -36,8 +36,8 @@ class Request:
     cores: int = 1
 
 
-def backtest(asked: Request, cutting: Told, living: Told) -> Tally:
-    """Live through all of it; `cutting` is told bytes, `living` bytes again.
+def backtest(asked: Request, told: Told) -> Tally:
+    """Live through all of it; `told` of the file's bytes twice, once as they are read and once as they are lived.
 
     Raises:
         UnreadableEvents: no such file.
@@ -45,7 +45,7 @@ def backtest(asked: Request, cutting: Told, living: Told) -> Tally:
     total = Tally.of(len(asked.policies))
     with tempfile.TemporaryDirectory(prefix="attune-backtest-") as folder, _over(asked.cores) as each_of:
         size = asked.events.stat().st_size if asked.events.is_file() else 0
-        parts = cut(asked.events, Path(folder), min(MOST_PARTS, asked.cores + size // PART_BYTES), cutting)
+        parts = cut(asked.events, Path(folder), min(MOST_PARTS, asked.cores + size // PART_BYTES), told)
         counted = list(each_of(census, parts))
         terms = Terms(
             engine=asked.engine,
@@ -55,7 +55,7 @@ def backtest(asked: Request, cutting: Told, living: Told) -> Tally:
         )
         for found, done in each_of(partial(_part, terms=terms, labels=asked.labels), parts):
             total.add(found)
-            living(done)
+            told(done)
     return total
 
 

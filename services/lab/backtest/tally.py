@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -24,7 +24,6 @@ class PolicyTally:
     flagged: int = 0
     clients: int = 0
     """With at least one alert."""
-    withdrawn_later: int = 0
     by_kind: Counter[str] = field(default_factory=Counter)
     by_severity: Counter[str] = field(default_factory=Counter)
     by_rule: Counter[str] = field(default_factory=Counter)
@@ -89,6 +88,7 @@ class Tally:
         for course in courses:
             self._count(course)
             label = labels.get((course.client, course.episode))
+            self._show(course, label or whole)
             if label is not None and course.episode is not None:
                 self._judge([course], label)
 
@@ -121,20 +121,22 @@ class Tally:
         )
         self.judged.append(Judged(labelled(len(sessions), known), spoke))
 
-    def show(self, course: Lived, ruptures: Iterable[tuple[int, int]] = ()) -> None:
+    def _show(self, course: Lived, label: CourseLabel | None) -> None:
         """Keep a course to look at, while there is room."""
-        if len(self.examples) < EXAMPLES and course.sessions:
-            spoke = tuple(
-                tuple([at for at, each in enumerate(course.sessions, start=1) if each.spoke[place]])
-                for place in range(len(self.policies))
-            )
-            totals = tuple([each.total for each in course.sessions])
-            self.examples.append(Example(course.sessions[0].instrument, totals, spoke, tuple(ruptures)))
+        if len(self.examples) == EXAMPLES or not any(any(each.spoke) for each in course.sessions):
+            return
+        spoke = tuple(
+            tuple([at for at, each in enumerate(course.sessions, start=1) if each.spoke[place]])
+            for place in range(len(self.policies))
+        )
+        truth = tuple((each.onset, each.end) for each in label.ruptures) if label else ()
+        totals = tuple([each.total for each in course.sessions])
+        self.examples.append(Example(course.sessions[0].instrument, totals, spoke, truth))
 
     def add(self, other: Tally) -> None:
         """Those of another part of the caseload."""
         for ours, theirs in zip(self.policies, other.policies, strict=True):
-            for name in ("alerts", "flagged", "clients", "withdrawn_later"):
+            for name in ("alerts", "flagged", "clients"):
                 setattr(ours, name, getattr(ours, name) + getattr(theirs, name))
             for name in ("by_kind", "by_severity", "by_rule"):
                 getattr(ours, name).update(getattr(theirs, name))

@@ -1,0 +1,148 @@
+"""`attune backtest`: any policy over recorded events, before anybody is woken by it."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from services.alerts.domain.policy import DEFAULT, POLICIES
+from services.cli.bars import bar
+from services.cli.invocation import Invocation, invocation
+from services.lab.backtest import labels as labels_file
+from services.lab.backtest.findings import findings
+from services.lab.backtest.page import write
+from services.lab.backtest.run import Request, backtest
+from services.platform.errors import ConfigurationError
+
+EPILOG = """Examples:
+
+    attune backtest --events year.ndjson
+
+    attune backtest --events year.ndjson --policy fic-default-2 --policy openfit-compatible-1 --out page.html
+
+    attune backtest --events year.ndjson --labels truth.ndjson --json | jq .labels.policies
+
+Events: one JSON object a line, as `attune post` takes them. Labels: `--labels-schema`, and docs/clinical/backtest.md.
+Nothing leaves this machine, nobody is notified, no reference of anybody is printed."""
+BUDGET = 1.0
+
+
+def run(  # noqa: PLR0917 - typer passes options by name
+    context: typer.Context,
+    events: Annotated[Path | None, typer.Option(help="Recorded events, NDJSON.", show_default=False)] = None,
+    labels: Annotated[Path | None, typer.Option(help="What really happened, where somebody knows: NDJSON.")] = None,
+    policy: Annotated[list[str] | None, typer.Option(help="A policy by name; again for another beside it.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    out: Annotated[Path | None, typer.Option(help="One HTML page that needs nothing else.")] = None,
+    budget: Annotated[float, typer.Option(min=0, help="Alerts that a clinician has time for in a week.")] = BUDGET,
+    cores: Annotated[int, typer.Option(min=1, help="Processes; the figures do not depend on it.")] = os.cpu_count()
+    or 1,
+    labels_schema: Annotated[bool, typer.Option(help="Print the JSON Schema of a line of --labels.")] = False,
+) -> None:
+    """Live through recorded events again, and say what each policy would have flagged."""
+    made = invocation(context)
+    if labels_schema:
+        made.out.print_json(data=labels_file.schema())
+        return
+    asked = _asked(events, labels, tuple(policy or (DEFAULT.name,)), cores)
+    found = _found(made, asked, budget, out)
+    if as_json:
+        made.out.print(json.dumps(found, indent=1), markup=False, highlight=False, soft_wrap=True)
+    else:
+        _tell(made.out, found)
+    _complain(made, found, len(asked.labels))
+
+
+def _asked(events: Path | None, labels: Path | None, policies: tuple[str, ...], cores: int) -> Request:
+    if events is None:
+        raise ConfigurationError("which events?", hint="attune backtest --events FILE.ndjson")
+    unknown = [name for name in policies if name not in POLICIES]
+    if unknown:
+        raise ConfigurationError(f"no policy named {unknown[0]}", hint=f"one of {', '.join(POLICIES)}")
+    known = labels_file.read_labels(labels) if labels else {}
+    return Request(events, tuple(dict.fromkeys(policies)), known, cores=cores)
+
+
+def _found(made: Invocation, asked: Request, budget: float, out: Path | None) -> dict[str, Any]:
+    size = asked.events.stat().st_size if asked.events.is_file() else 0
+    with bar(made.say, "reading, then living through it again", 2 * size, unit="bytes") as progress:
+        tally = backtest(asked, progress.by)
+    if not tally.events:
+        first = f"; the first: line {tally.faults[0].line}: {tally.faults[0].expected}" if tally.faults else ""
+        raise ConfigurationError(
+            f"no events in {asked.events}{first}", hint="one JSON object a line: attune post --help"
+        )
+    found = findings(tally, asked.policies, budget)
+    if out is not None:
+        write(out, found, tally.examples)
+    return found
+
+
+def _tell(out: Console, found: dict[str, Any]) -> None:
+    record = found["record"]
+    told = {
+        "events": record["events"],
+        "clients": record["clients"],
+        "courses of care": record["courses"],
+        "sessions with an alliance rating": record["alliance_sessions"],
+        "clinician-weeks": record["clinician_weeks"],
+    }
+    out.print(", ".join(f"{count:,} {what}" for what, count in told.items()), highlight=False)
+    out.print(_burden(found))
+    for name, each in found["policies"].items():
+        rules = ", ".join(f"{rule} {count:,}" for rule, count in each["by_rule"].items())
+        out.print(f"{name}: {rules or 'nothing'}", highlight=False)
+    for each in found["overlap"]:
+        out.print(
+            f"sessions in which a rule held: {each['both']} of both {each['policy']} and {each['beside']}, "
+            f"{each['only_this']} of the first alone, {each['only_that']} of the second alone",
+            highlight=False,
+        )
+    if "labels" in found:
+        out.print(_judged(found["labels"]["policies"]))
+
+
+def _burden(found: dict[str, Any]) -> Table:
+    table = Table("policy", "alerts", "a clinician and week", "from ratings", "per 100 sessions", "red")
+    for name, each in found["policies"].items():
+        red = f"{each['by_severity'].get('red', 0):,}"
+        weekly = f"{each['alerts_per_clinician_week']:.2f}{'' if each['within_budget'] else ' (over budget)'}"
+        rated = f"{each['alerts_from_ratings']:,}"
+        table.add_row(
+            name, f"{each['alerts']:,}", weekly, rated, f"{each['alerts_from_ratings_per_100_sessions']:.2f}", red
+        )
+    return table
+
+
+def _judged(policies: dict[str, Any]) -> Table:
+    table = Table("policy", "caught", "false alarms a clean session", "predictive value", "delay")
+    for name, each in policies.items():
+        figures = ("sensitivity", "false_alarms_per_clean_session", "predictive_value", "median_delay_sessions")
+        table.add_row(name, *(_shown(each[figure]) for figure in figures))
+    return table
+
+
+def _shown(figure: dict[str, float | None]) -> str:
+    if figure["estimate"] is None:
+        return "-"
+    return f"{figure['estimate']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]"
+
+
+def _complain(made: Invocation, found: dict[str, Any], labels: int) -> None:
+    """What a person should know before trusting it."""
+    if refused := found["record"]["refused_lines"]:
+        made.say.print(f"{refused:,} lines were no events and were left out; the first:", highlight=False)
+        for fault in found["first_refused"][:5]:
+            made.say.print(
+                f"  line {fault['line']}: {fault['pointer'] or 'the line'}: {fault['expected']}", markup=False
+            )
+    if labels and labels != (used := found.get("labels", {}).get("courses", 0)):
+        made.say.print(f"{labels - used:,} of {labels:,} labels name a client or an episode that the events do not")
+    if differ := found.get("labels", {}).get("courses_with_other_sessions", 0):
+        made.say.print(f"{differ:,} labels name another number of sessions than have an alliance rating")
