@@ -79,7 +79,7 @@ def _dialled(config: SeriesConfig) -> tuple[Rule, ...]:
     return (
         Rule("CUSUM of own residuals", partial(_cusum, config), 3.0),
         Rule("own running mean", _below_own_mean, 4 * _point(config)),
-        Rule("drop since last", _drop, 5 * _point(config)),
+        Rule("drop since last", _drop, 5 * _point(config) - config.instrument.total.step / 2),
         Rule("individuals chart, n >= 4", partial(_stepped, individuals, _chart(4), _below), 3.0),
         Rule("individuals chart, n >= 8", partial(_stepped, individuals, _chart(8), _below), 3.0),
         Rule("level", _level, -0.9 * config.instrument.total.span - config.instrument.total.low),

@@ -7,9 +7,9 @@ import pytest
 
 from services.lab.generator import Course, simulate
 from services.lab.population import Floats
-from services.lab.rules import DEFAULT_RULE, Rule, rules
+from services.lab.rules import DEFAULT_RULE, rules
 from services.lab.seen import UnknownRuleScaleError
-from services.lab.tried import evidence_of
+from services.lab.tried import evidence_of_all
 from services.lab.truth import Truth, case, most_in_windows, truth
 
 RULES = {rule.name: rule for rule in rules()}
@@ -27,10 +27,9 @@ def facts(courses: list[Course]) -> Truth:
     return truth([case(course) for course in courses])
 
 
-def flags(rule: Rule, courses: list[Course]) -> tuple[Floats, float]:
-    """A fall of five points is one; strictly above the threshold is what a rule is flagged by."""
-    strict = rule.threshold - 1e-6 if rule.name.startswith("drop") else rule.threshold
-    return evidence_of(rule, courses), strict
+@pytest.fixture(scope="module")
+def evidence(courses: list[Course]) -> dict[str, Floats]:
+    return evidence_of_all(rules(), courses)
 
 
 @pytest.mark.parametrize(
@@ -49,12 +48,12 @@ def flags(rule: Rule, courses: list[Course]) -> tuple[Floats, float]:
     ],
 )
 def test_operating_characteristics_are_those_published(
-    name: str, sensitivity: float, false_alarms: float, courses: list[Course], facts: Truth
+    name: str, sensitivity: float, false_alarms: float, evidence: dict[str, Floats], facts: Truth
 ) -> None:
     """Sensitivity and false alarms of domain brief 2.9, within three standard errors of so many clients."""
-    evidence, threshold = flags(RULES[name], courses)
-    most, _ = most_in_windows(facts, evidence)
-    clean = evidence[facts.clean]
+    threshold = RULES[name].threshold
+    most, _ = most_in_windows(facts, evidence[name])
+    clean = evidence[name][facts.clean]
     assert (most > threshold).mean() == pytest.approx(
         sensitivity, abs=3 * np.sqrt(sensitivity * (1 - sensitivity) / most.size)
     )
