@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -13,7 +14,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from services.lab import further, report
+from services.lab import further, report, written
+from services.lab.caseload import Clinic, caseload
 from services.lab.clinics import CLINICS
 from services.lab.comparison import Comparison, compare
 from services.lab.figures import DrawingLibraryMissingError, draw, drawing_library
@@ -98,6 +100,19 @@ def _said() -> Iterator[None]:
     except (OSError, report.NoPlaceForTheTableError, DrawingLibraryMissingError) as refused:
         _NOTES.print(f"[red]{refused}[/red]", soft_wrap=True)
         raise typer.Exit(1) from refused
+
+
+@app.command(name="caseload")
+def caseload_(
+    events: Annotated[Path, typer.Option(help="Where the events go: NDJSON, as an EHR would post them.")],
+    labels: Annotated[Path | None, typer.Option(help="Where the truth goes, for `attune backtest --labels`.")] = None,
+    clients: Annotated[int, typer.Option(min=1, help="Clients of the clinic.")] = 600,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same year, bit for bit.")] = 7,
+) -> None:
+    """A year of an invented clinic, and what really happened in it, as files."""
+    made = caseload(seed, datetime(2026, 1, 5, tzinfo=UTC), Clinic(clients=clients, clinicians=max(2, clients // 15)))
+    written.write(made, events, labels)
+    _NOTES.print(f"{len(made.posts):,} events of {clients:,} clients")
 
 
 def _compared(clinic: str, clients: int, seeds: tuple[int, ...], resamples: int, cores: int) -> Comparison:

@@ -33,7 +33,7 @@ _QUIET: Final = 21 * DAY
 
 
 class Session(NamedTuple):
-    """One alliance rating by the client; `spoke`: of each policy, the rule it set off when it was first known."""
+    """A session whose alliance the client rated; `spoke`: of each policy, the rule set off when it was first known."""
 
     at: int
     clinician: str | None
@@ -159,6 +159,13 @@ class _Life:
         for observation in state.course.observations:
             found.clinicians.add((observation.clinician_id, observation.fact.occurred_at // (7 * DAY)))
         return found
+
+    def _session(self, of: Sequence[tuple[Reading, Rated]]) -> Session:
+        """One session, whose alliance may have been rated on several forms: the first is the one to draw."""
+        said = [self._said[rated.rating_id] for _, rated in of]
+        spoke = tuple([next(filter(None, rules), None) for rules in zip(*said, strict=True)])
+        first = of[0][0]
+        return Session(first.occurred_at, first.clinician_id, first.instrument, first.total, spoke)
 
 
 def runs(facts: Sequence[Fact]) -> Iterator[list[Fact]]:
