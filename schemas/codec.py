@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
 from schemas.errors import UndecodableEvent, UnknownEvent, UnknownVersion
-from schemas.events import AlertStep, Conclusion, Contract, Fact
-from schemas.topics import Topic, client_key
+from schemas.events import AlertStep, Conclusion, Contract, Fact, TenantConfig
+from schemas.topics import Topic, client_key, config_key
 
 Headers = tuple[tuple[str, bytes], ...]
 CONTENT_TYPE = ("content-type", b"application/json")
@@ -46,13 +46,25 @@ def ce_type(event: Contract) -> str:
 def encode(event: Fact | Conclusion | AlertStep, *, event_id: str, source: str, time: datetime) -> Record:
     """The record of one event. `event_id` is deterministic, so that (source, id) tells a repeat."""
     key = client_key(event.tenant_id, event.client_id)
+    about = {"id": event_id, "source": source, "subject": str(event.client_id), "time": time.isoformat()}
+    return _record(key, event, about)
+
+
+def encode_config(config: TenantConfig) -> Record:
+    """The record of a clinic's fitted parameters: its key is the version's own, so that compaction keeps each."""
+    key = config_key(config.tenant_id, config.version)
+    about = {"id": key.decode(), "source": "fit", "subject": str(config.tenant_id)}
+    return _record(key, config, about | {"time": config.in_force_from.isoformat()})
+
+
+def _record(key: bytes, event: Fact | Conclusion | AlertStep | TenantConfig, about: Mapping[str, str]) -> Record:
     attributes = (
         ("ce_specversion", "1.0"),
-        ("ce_id", event_id),
-        ("ce_source", f"/tenants/{event.tenant_id}/{source}"),
+        ("ce_id", about["id"]),
+        ("ce_source", f"/tenants/{event.tenant_id}/{about['source']}"),
         ("ce_type", ce_type(event)),
-        ("ce_subject", str(event.client_id)),
-        ("ce_time", time.isoformat()),
+        ("ce_subject", about["subject"]),
+        ("ce_time", about["time"]),
         ("ce_partitionkey", key.decode()),
     )
     headers = (CONTENT_TYPE, *((name, value.encode()) for name, value in attributes))

@@ -347,19 +347,34 @@ class AlertStep(Contract):
     at: AwareDatetime
 
 
+Share = Annotated[Finite, Field(gt=0, lt=1)]
+Rate = tuple[Share, Finite]
+"""A share of ordinary sessions, and the evidence of a change (nats) that so many of them reach."""
+
+
 class InstrumentParameters(Contract):
     """The filter's prior for one instrument, on its own scale: mean, spread between and within clients."""
 
     mu0: Finite
     sb: Annotated[Finite, Field(gt=0)]
     sw: Annotated[Finite, Field(gt=0)]
+    rates: tuple[Rate, ...] = ()
+    """The more evidence, the fewer; where there are none, the shipped ones apply."""
 
 
 class TenantConfig(Contract):
-    """Engine parameters fitted to one clinic; an episode pins the version in force when it opens."""
+    """Engine parameters fitted to one clinic.
+
+    An episode is worked out with the latest version that was in force when the first of its facts was recorded.
+    """
 
     type: Literal["tenant.config"] = "tenant.config"
     schema_version: Literal[1] = 1
     tenant_id: UUID
     version: Annotated[int, Field(ge=1)]
+    in_force_from: AwareDatetime
+    engine: Annotated[int, Field(ge=1)]
+    """The engine's version when they were fitted: `rates` are about its evidence and no other's."""
     parameters: dict[InstrumentKey, InstrumentParameters]
+    card: dict[InstrumentKey, dict[str, Finite]] = Field(default_factory=dict)
+    """The model card: what they were made from, and how well they describe it (docs/clinical/fit.md)."""

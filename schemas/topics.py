@@ -85,9 +85,9 @@ ALERTS = Topic(
 )
 TENANT_CONFIGS = Topic(
     name="tenant-configs",
-    meaning="Engine parameters fitted to a clinic",
-    key="tenant",
-    owner="scoring",
+    meaning="Engine parameters fitted to a clinic, every version for ever",
+    key="tenant:version",
+    owner="ingest",
     readers=("scoring",),
     cleanup="compact",
     retention_days=None,
@@ -132,3 +132,12 @@ def client_key(tenant_id: object, client_id: object) -> bytes:
     b't:c'
     """
     return f"{tenant_id}:{client_id}".encode()
+
+
+def config_key(tenant_id: object, version: int) -> bytes:
+    """The key of one version of a clinic's parameters: compaction keeps what episodes are pinned to.
+
+    >>> config_key("t", 3)
+    b't:3'
+    """
+    return f"{tenant_id}:{version}".encode()
