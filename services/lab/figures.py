@@ -81,7 +81,7 @@ def _by_false_alarms(axes: Axes, found: Comparison) -> None:
             TARGETS, [value.low for value in values], [value.high for value in values], color=colour, alpha=0.08, lw=0
         )
     fixed = [each for each in found.outcomes if not each.dialled and each.false_alarms[0, 0] <= max(TARGETS)]
-    for place, each in enumerate(sorted(fixed, key=lambda each: float(each.false_alarms[0, 0]))):
+    for place, each in enumerate(sorted(fixed, key=lambda each: -float(each.sensitivity[0, 0, _OVERALL]))):
         at = float(each.false_alarms[0, 0]), float(each.sensitivity[0, 0, _OVERALL])
         axes.plot(*at, marker="x", color="black", ls="")
         axes.annotate(each.name, at, fontsize=7, xytext=(4, -9 if place % 2 else 5), textcoords="offset points")
