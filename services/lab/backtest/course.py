@@ -107,6 +107,7 @@ class _Life:
                 self._decide(snapshot, run[0].recorded_at)
             state, snapshot = self._take(state, run)
         if snapshot is not None:
+            self._decide(snapshot, snapshot.known_at)
             self._decide(snapshot, max(self._terms.until, snapshot.known_at))
         return self._told(state)
 

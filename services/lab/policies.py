@@ -1,0 +1,160 @@
+"""Policies in words: what each says, and what changes from one to another. Thresholds are told on the SRS as well."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields
+from typing import Any, Final
+
+from services.alerts.domain.policy import Bound, Escalation, Policy, Recovery, Rule
+
+SRS_RANGE: Final = 40
+"""Points from the lowest to the highest total of the SRS."""
+_MEASURED: Final[Mapping[tuple[str, str], str]] = {
+    ("rupture-evidence", "rate"): "the share of ordinary sessions as unusual as this one",
+    ("rupture-evidence", "drop"): "how far the rating lies below the client's usual",
+    ("rupture-evidence", "slide"): "the probability that it came as a slide",
+    ("predictive-drop", "value"): "how far the rating lies below the client's usual",
+    ("predictive-drop", "tail_probability"): "the probability of a rating as low as this",
+    ("reliable-drop", "value"): "the fall since the session before",
+    ("drift", "value"): "how many SD recent sessions together lie below the client's usual",
+    ("level", "value"): "how many conventional prompts the rating gives",
+}
+_SIGNS: Final = {"gt": "above", "ge": "at least", "lt": "below"}
+_NAMES: Final[Mapping[str, str]] = {
+    "signals": "signals that make an amber red",
+    "of_sessions": "sessions among which those signals are counted",
+    "low_index": "level (of 100) below which an amber is red at once",
+    "unrepaired_sessions": "sessions without recovery after which an amber is red",
+    "drop_share": "share of the drop that may be missing when it counts as recovered",
+    "span_share": "share of the range that may be missing when it counts as recovered",
+    "sessions": "recovered sessions in a row that clear an alert",
+    "settled_sessions": "sessions at a new level that clear an alert",
+}
+
+
+def told(policy: Policy) -> list[str]:
+    """One policy, a sentence a line.
+
+    >>> from services.alerts.domain.policy import OPENFIT
+    >>> told(OPENFIT)[0]
+    'openfit (rupture-possible): how many conventional prompts the rating gives above 0'
+    """
+    return [
+        *map(rule_in_words, policy.rules),
+        f"rated sessions from one alert of a kind to the next: {policy.cooldown_sessions}",
+        *(f"{_NAMES[name]}: {value:g}" for name, value in _numbers(policy.escalation)),
+        *(f"{_NAMES[name]}: {value:g}" for name, value in _numbers(policy.recovery)),
+        f"a no-show before the third session is flagged: {_yes(policy.early_no_show)}",
+    ]
+
+
+def rule_in_words(rule: Rule) -> str:
+    """What sets a rule off.
+
+    >>> from services.alerts.domain.policy import FALLBACK
+    >>> rule_in_words(FALLBACK)
+    'reliable-drop (rupture-possible): the fall since the session before at least 5 points (SRS); until the clinic has \
+200 clients'
+    """
+    bounds = " and ".join(_bound(rule, bound) for bound in rule.bounds)
+    retires = "" if rule.max_clients is None else f"; until the clinic has {rule.max_clients} clients"
+    return f"{rule.name} ({rule.kind}): {bounds}{retires}"
+
+
+def difference(old: Policy, new: Policy) -> list[str]:
+    """What `new` does otherwise than `old`; nothing where they say the same.
+
+    >>> from services.alerts.domain.policy import FIRST, HIGH_SENS
+    >>> difference(FIRST, HIGH_SENS)
+    ['reliable-drop retires: never instead of at 200 clients']
+    """
+    return [*_rules(old, new), *_terms(old, new)]
+
+
+def _rules(old: Policy, new: Policy) -> Iterator[str]:
+    before, after = ({rule.name: rule for rule in policy.rules} for policy in (old, new))
+    yield from (f"no longer: {rule_in_words(rule)}" for name, rule in before.items() if name not in after)
+    yield from (f"new: {rule_in_words(rule)}" for name, rule in after.items() if name not in before)
+    common = [name for name in before if name in after]
+    for name in common:
+        yield from _rule(before[name], after[name])
+    if [name for name in after if name in before] != common:
+        yield f"which rule counts when several hold: {_listed(after)} instead of {_listed(before)}"
+
+
+def _rule(old: Rule, new: Rule) -> Iterator[str]:
+    if (old.detector, old.bounds) != (new.detector, new.bounds):
+        yield f"{new.name}: {_bounds(new)} instead of {_bounds(old)}"
+    if old.kind != new.kind:
+        yield f"{new.name} speaks of {new.kind} instead of {old.kind}"
+    if old.max_clients != new.max_clients:
+        yield f"{new.name} retires: {_retires(new)} instead of {_retires(old)}"
+
+
+def _terms(old: Policy, new: Policy) -> Iterator[str]:
+    if old.cooldown_sessions != new.cooldown_sessions:
+        yield (
+            f"rated sessions from one alert of a kind to the next: "
+            f"{new.cooldown_sessions} instead of {old.cooldown_sessions}"
+        )
+    yield from _numbers_changed(old.escalation, new.escalation)
+    yield from _numbers_changed(old.recovery, new.recovery)
+    if old.early_no_show != new.early_no_show:
+        yield f"a no-show before the third session is flagged: {_yes(new.early_no_show)}"
+
+
+def _numbers_changed(old: Escalation | Recovery, new: Escalation | Recovery) -> Iterator[str]:
+    for (name, before), (_, after) in zip(_numbers(old), _numbers(new), strict=True):
+        if before != after:
+            yield f"{_NAMES[name]}: {after:g} instead of {before:g}"
+
+
+def _numbers(of: Escalation | Recovery) -> list[tuple[str, float]]:
+    return [(each.name, getattr(of, each.name)) for each in fields(of)]
+
+
+def _bounds(rule: Rule) -> str:
+    return " and ".join(_bound(rule, bound) for bound in rule.bounds)
+
+
+def _bound(rule: Rule, bound: Bound) -> str:
+    measured = _MEASURED.get((rule.detector, bound.of), f"{bound.of.replace('_', ' ')} of {rule.detector}")
+    points = " points (SRS)" if bound.unit == "span" else ""
+    return f"{measured} {_SIGNS[bound.comparison]} {bound.on(SRS_RANGE):g}{points}"
+
+
+def _retires(rule: Rule) -> str:
+    return "never" if rule.max_clients is None else f"at {rule.max_clients} clients"
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", then ".join(names)
+
+
+def _yes(holds: bool) -> str:  # noqa: FBT001 - a word for it
+    return "yes" if holds else "no"
+
+
+def as_json(policy: Policy) -> dict[str, Any]:
+    """The policy's data, and its words."""
+    rules = [
+        {
+            "name": rule.name,
+            "kind": rule.kind,
+            "detector": rule.detector,
+            "bounds": [{"of": each.of, "comparison": each.comparison, "threshold": each.threshold, "unit": each.unit}
+                       for each in rule.bounds],
+            "max_clients": rule.max_clients,
+        }
+        for rule in policy.rules
+    ]  # fmt: skip
+    return {
+        "name": policy.name,
+        "rules": rules,
+        "cooldown_sessions": policy.cooldown_sessions,
+        "escalation": dict(_numbers(policy.escalation)),
+        "recovery": dict(_numbers(policy.recovery)),
+        "early_no_show": policy.early_no_show,
+        "words": told(policy),
+    }

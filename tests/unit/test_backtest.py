@@ -1,0 +1,158 @@
+"""Policies over recorded events: what they would have said then, and what that was worth."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.lab import written
+from services.lab.backtest import run
+from services.lab.backtest.findings import findings
+from services.lab.backtest.labels import BadLabels, read_labels
+from services.lab.backtest.page import write
+from services.lab.backtest.run import Request, backtest
+from services.lab.caseload import Clinic, caseload
+
+START = datetime(2026, 1, 5, 9, tzinfo=UTC)
+POLICIES = ("fic-default-2", "openfit-compatible-1")
+Event = dict[str, Any]
+
+
+def rated(session: int, total: float, **more: Any) -> Event:  # noqa: ANN401 - JSON
+    at = START + timedelta(days=7 * session)
+    return {
+        "id": f"r{session}",
+        "type": "rating.submitted",
+        "client": "anna",
+        "clinician": "t1",
+        "session": f"s{session}",
+        "occurred_at": at.isoformat(),
+        "rating": {"instrument": "srs@3", "total": total},
+    } | more
+
+
+def ndjson(path: Path, events: Iterable[Event | str]) -> Path:
+    path.write_text("".join(f"{each if isinstance(each, str) else json.dumps(each)}\n" for each in events))
+    return path
+
+
+def found(events: Path, labels: Path | None = None, policies: tuple[str, ...] = POLICIES) -> dict[str, Any]:
+    known = read_labels(labels) if labels else {}
+    tally = backtest(Request(events, policies, known), lambda _: None)
+    return findings(tally, policies, budget=1.0)
+
+
+COURSE = [rated(number, total) for number, total in enumerate((38.0, 38.5, 37.5, 29.0, 38.0, 38.2), start=1)]
+
+
+def test_a_fall_is_flagged_where_it_is(tmp_path: Path) -> None:
+    """One fall of nine points: one alert of the default; the conventional rule also speaks where nothing is."""
+    labels = ndjson(tmp_path / "l", [{"client": "anna", "sessions": 6, "ruptures": [{"onset": 4, "end": 4}]}])
+    told = found(ndjson(tmp_path / "e", COURSE), labels)
+    assert told["policies"]["fic-default-2"]["by_rule"] == {"rupture-evidence": 1}
+    judged = told["labels"]["policies"]
+    assert judged["fic-default-2"]["sensitivity"]["estimate"] == 1
+    assert judged["fic-default-2"]["false_alarms_per_clean_session"]["estimate"] == 0
+    assert judged["openfit-compatible-1"]["false_alarms_per_clean_session"]["estimate"] > 0
+
+
+def test_order_repeats_and_parts_do_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines twice, and a file cut into many parts, give the same findings."""
+    made = caseload(3, START, Clinic(clients=40, clinicians=4, weeks=20))
+    once = [post.event for post in made.posts]
+    told = found(ndjson(tmp_path / "once", once))
+    twice = found(ndjson(tmp_path / "twice", [each for event in once for each in (event, event)]))
+    monkeypatch.setattr(run, "PART_BYTES", 10_000)
+    parts = found(ndjson(tmp_path / "once", once))
+    assert twice["policies"] == told["policies"]
+    assert parts["policies"] == told["policies"]
+
+
+def test_what_was_said_then_counts_though_it_was_amended(tmp_path: Path) -> None:
+    """A slip of the pen flagged at the time is an alert that was read, whatever the record says now."""
+    amended = rated(4, 38.1, type="rating.amended", version=2)
+    told = found(ndjson(tmp_path / "e", [*COURSE, amended]))
+    assert told["policies"]["fic-default-2"]["alerts_from_ratings"] == 1
+
+
+def test_silence_is_heard(tmp_path: Path) -> None:
+    """Seven weeks without a session: disengaging, under every policy."""
+    told = found(ndjson(tmp_path / "e", [*COURSE[:3], rated(10, 38.0)]))
+    assert {each["by_kind"]["disengaging"] for each in told["policies"].values()} == {1}
+
+
+def test_lines_that_are_no_events_are_told_by_line_and_field(tmp_path: Path) -> None:
+    """The rest is lived through; no value is repeated."""
+    secret = rated(7, 38.0, client="secret", colour="secret")
+    told = found(ndjson(tmp_path / "e", [*COURSE, "{not json", secret]))
+    assert told["record"]["refused_lines"] == 2
+    assert [(each["line"], each["pointer"]) for each in told["first_refused"]] == [(7, ""), (8, "/colour")]
+    assert "secret" not in json.dumps(told)
+
+
+def test_facts_of_the_inbox_are_events_too(tmp_path: Path) -> None:
+    """The file may hold facts as they were published."""
+    common = {
+        "tenant_id": "00000000-0000-0000-0000-000000000001",
+        "client_id": "00000000-0000-0000-0000-000000000002",
+        "episode_id": "00000000-0000-0000-0000-000000000003",
+        "type": "rating.submitted",
+        "instrument": "srs@3",
+        "rater": "client",
+        "clock": "wall",
+    }
+    facts = [
+        common
+        | {
+            "fact_id": f"00000000-0000-0000-0001-{number:012d}",
+            "record_id": f"00000000-0000-0000-0002-{number:012d}",
+            "occurred_at": event["occurred_at"],
+            "recorded_at": event["occurred_at"],
+            "total": event["rating"]["total"],
+        }
+        for number, event in enumerate(COURSE)
+    ]
+    told = found(ndjson(tmp_path / "e", facts))
+    assert told["policies"]["fic-default-2"]["by_rule"] == {"rupture-evidence": 1}
+
+
+def test_the_labs_own_labels_fit_its_events(tmp_path: Path) -> None:
+    """A caseload written with its truth: every label is used, and counts the sessions that the record has."""
+    events, labels = tmp_path / "e", tmp_path / "l"
+    written.write(caseload(3, START, Clinic(clients=60, clinicians=4, weeks=30)), events, labels)
+    told = found(events, labels)["labels"]
+    assert told["courses"] == told["courses"] >= 60
+    ended = sum(json.loads(line)["sessions"] > 0 for line in labels.read_text().splitlines())
+    assert told["courses_with_other_sessions"] <= 0.1 * ended
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ("{", "the line"),
+        ('{"client": "a", "ruptures": [{"onset": 0, "end": 1}]}', "ruptures.0.onset"),
+        ('{"client": "a", "ruptures": [{"onset": 3, "end": 2}]}', "end: not before onset"),
+        ('{"client": "a", "colour": "b"}', "colour"),
+    ],
+)
+def test_a_bad_label_is_named_by_line_and_field(tmp_path: Path, line: str, named: str) -> None:
+    """What and where; never the value."""
+    path = ndjson(tmp_path / "l", ['{"client": "x"}', line])
+    with pytest.raises(BadLabels, match=f"line 2: .*{named}"):
+        read_labels(path)
+
+
+def test_the_page_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
+    """One file with its drawings, no address in it but the drawings' own vocabulary, and nobody's reference."""
+    labels = ndjson(tmp_path / "l", [{"client": "anna", "ruptures": [{"onset": 4, "end": 4, "shape": "v"}]}])
+    tally = backtest(Request(ndjson(tmp_path / "e", COURSE), POLICIES, read_labels(labels)), lambda _: None)
+    write(tmp_path / "page.html", findings(tally, POLICIES, 1.0), tally.examples)
+    page = (tmp_path / "page.html").read_text()
+    assert page.count("<svg") >= 3
+    assert not [part for part in ("src=", "@import", "<script", "url(http") if part in page]
+    assert "anna" not in page
