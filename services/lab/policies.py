@@ -84,8 +84,12 @@ def _rules(old: Policy, new: Policy) -> Iterator[str]:
 
 
 def _rule(old: Rule, new: Rule) -> Iterator[str]:
-    if (old.detector, old.bounds) != (new.detector, new.bounds):
+    measured = [(old.detector, each.of, each.comparison, each.unit) for each in old.bounds]
+    if measured != [(new.detector, each.of, each.comparison, each.unit) for each in new.bounds]:
         yield f"{new.name}: {_bounds(new)} instead of {_bounds(old)}"
+    else:
+        pairs = zip(old.bounds, new.bounds, strict=True)
+        yield from (f"{new.name}: {_bound(new, b)} instead of {_limit(a)}" for a, b in pairs if a != b)
     if old.kind != new.kind:
         yield f"{new.name} speaks of {new.kind} instead of {old.kind}"
     if old.max_clients != new.max_clients:
@@ -120,8 +124,11 @@ def _bounds(rule: Rule) -> str:
 
 def _bound(rule: Rule, bound: Bound) -> str:
     measured = _MEASURED.get((rule.detector, bound.of), f"{bound.of.replace('_', ' ')} of {rule.detector}")
-    points = " points (SRS)" if bound.unit == "span" else ""
-    return f"{measured} {_SIGNS[bound.comparison]} {bound.on(SRS_RANGE):g}{points}"
+    return f"{measured} {_SIGNS[bound.comparison]} {_limit(bound)}"
+
+
+def _limit(bound: Bound) -> str:
+    return f"{bound.on(SRS_RANGE):g}{' points (SRS)' if bound.unit == 'span' else ''}"
 
 
 def _retires(rule: Rule) -> str:
