@@ -106,8 +106,8 @@ class _Life:
             if snapshot is not None:
                 self._decide(snapshot, run[0].recorded_at)
             state, snapshot = self._take(state, run)
-        if snapshot is not None:
             self._decide(snapshot, snapshot.known_at)
+        if snapshot is not None:
             self._decide(snapshot, max(self._terms.until, snapshot.known_at))
         return self._told(state)
 
