@@ -14,7 +14,7 @@ from aiokafka import ConsumerRecord
 from schemas import codec, events
 from schemas.topics import ALLIANCE_SCORES, SESSION_EVENTS
 from services.platform.dead_letters import RawRecord
-from services.scoring.domain.config import DEFAULT
+from services.scoring.fitted import FittedEngines
 from services.scoring.metrics import Metrics
 from services.scoring.ports import Change
 from services.scoring.scorer import EpisodeScorer, Scored, Table
@@ -110,9 +110,10 @@ class Bench:
     said: list[RawRecord] = field(default_factory=list)
     dead: list[RawRecord] = field(default_factory=list)
     metrics: Metrics = field(default_factory=Metrics)
+    engines: FittedEngines = field(default_factory=FittedEngines)
 
     def __post_init__(self) -> None:
-        self.scorer = EpisodeScorer(ScoringSettings(), DEFAULT, Table(self.table.get, self._apply), self.metrics)
+        self.scorer = EpisodeScorer(ScoringSettings(), self.engines, Table(self.table.get, self._apply), self.metrics)
 
     def _apply(self, changes: list[Change]) -> None:
         self.table.update((change.key, change.value) for change in changes)

@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer
 
 from schemas.topics import EPISODES_CHANGELOG, SESSION_EVENTS
 from services.platform import kafka
-from services.scoring.domain.config import DEFAULT
+from services.scoring.fitted import Follower
 from services.scoring.lanes import Lanes, Scorer
 from services.scoring.metrics import Metrics
 from services.scoring.scorer import EpisodeScorer, Table
@@ -22,9 +22,10 @@ TABLE = "episodes"
 
 
 class ScoringApp(faust.App):
-    """A Faust app that knows its lanes, its table and its metrics."""
+    """A Faust app that knows its lanes, its table, its metrics and the clinics' own parameters."""
 
     lanes: Lanes
+    follower: Follower
     metrics: Metrics
     episodes: Any
 
@@ -38,13 +39,14 @@ MakeScorer = Callable[[ScoringSettings, ScoringApp], Scorer]
 def episode_scorer(settings: ScoringSettings, app: ScoringApp) -> Scorer:
     """The real core, on this app's table."""
     table = Table(app.episodes.data.get, app.episodes.apply_changelog_batch)
-    return EpisodeScorer(settings, DEFAULT, table, app.metrics)
+    return EpisodeScorer(settings, app.follower.engines, table, app.metrics)
 
 
 def build_app(settings: ScoringSettings, make_scorer: MakeScorer = episode_scorer) -> ScoringApp:
     """A worker's app, wired and not started. Needs a running loop, connects nowhere yet."""
     app = _faust(settings)
     app.metrics = Metrics()
+    app.follower = Follower(settings)
     app.episodes = _table(app, settings)
     app.lanes = Lanes(settings, make_scorer(settings, app), app.metrics)
     source = settings.topic(SESSION_EVENTS.name)

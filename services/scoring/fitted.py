@@ -1,18 +1,36 @@
-"""A clinic's fitted parameters as engines: from their contract, and by clinic."""
+"""A clinic's fitted parameters as engines, and the follower that keeps up with what is published.
+
+A version comes into force a minute after it was published, and lanes work only once the topic was read to its end. So a
+worker knows a version before any episode that it is for. Should one be told late all the same (a relay that stood
+still, a worker cut off from this topic alone), its episodes are worked out with what is known; from the next fact of
+each on, or at a replay, with what it should have been: all of its readings are said again.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
+from aiokafka import AIOKafkaConsumer, ConsumerRecord
+
+from schemas import codec
+from schemas.errors import ContractError
 from schemas.events import InstrumentParameters, TenantConfig
 from schemas.instruments import Prior, Source
+from schemas.topics import TENANT_CONFIGS
+from services.platform import kafka, logs
+from services.platform.forever import forever
 from services.scoring.domain.config import DEFAULT, ENGINE_VERSION, EngineConfig
 from services.scoring.domain.pinning import InForce
+from services.scoring.settings import ScoringSettings
 from services.scoring.wire import micros
 
+RETRY_SECONDS = 1.0
+FETCH_WAIT_MS = 2_000
+"""What is published is fetched at once; so long a fetch waits where nothing is."""
 FITTED: Final = Source("fitted to a clinic's own ratings", "computed")
 
 
@@ -45,3 +63,46 @@ class FittedEngines:
     def of(self, tenant_id: str) -> tuple[InForce, ...]:
         """The versions of one clinic, ascending."""
         return self._versions.get(tenant_id, ())
+
+
+class Follower:
+    """Reads every version there is, then each as it is published. No group: each worker has all of them."""
+
+    def __init__(self, settings: ScoringSettings) -> None:
+        self.engines = FittedEngines()
+        self.has_read = asyncio.Event()
+        self._settings = settings
+        self._log = logs.get("scoring.fitted")
+
+    async def run(self) -> None:
+        """For ever, through every absence of Kafka."""
+        await forever("scoring.fitted", self._follow, pause=RETRY_SECONDS)
+
+    async def _follow(self) -> None:
+        consumer = kafka.consumer(self._settings, TENANT_CONFIGS.name, fetch_max_wait_ms=FETCH_WAIT_MS)
+        try:
+            await consumer.start()
+            await self._read(consumer)
+            self.has_read.set()
+            while True:
+                await self._next(consumer)
+        finally:
+            await consumer.stop()
+
+    async def _read(self, consumer: AIOKafkaConsumer) -> None:
+        """To where the topic ends now."""
+        ends = await consumer.end_offsets(consumer.assignment())
+        while any([await consumer.position(place) < end for place, end in ends.items()]):
+            await self._next(consumer)
+
+    async def _next(self, consumer: AIOKafkaConsumer) -> None:
+        for records in (await consumer.getmany(timeout_ms=FETCH_WAIT_MS)).values():
+            self._take(records)
+
+    def _take(self, records: Iterable[ConsumerRecord]) -> None:
+        for record in records:
+            try:
+                self.engines.take(codec.decode(TENANT_CONFIGS, record.value, record.headers))
+            except ContractError as error:
+                place = {"partition": record.partition, "offset": record.offset}
+                self._log.error("fitted parameters that cannot be read are not used", reason=error.reason, **place)

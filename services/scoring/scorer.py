@@ -16,6 +16,9 @@ from services.platform.dead_letters import DeadLetterLimit, Origin, RawRecord, d
 from services.scoring import state, wire
 from services.scoring.conclusions import Episode, messages
 from services.scoring.domain.config import EngineConfig
+from services.scoring.domain.facts import Fact
+from services.scoring.domain.pinning import pinned
+from services.scoring.fitted import FittedEngines
 from services.scoring.handlers import Conclusions, on_dead, on_facts, standing
 from services.scoring.metrics import Metrics
 from services.scoring.ports import Change
@@ -71,10 +74,10 @@ class Table(NamedTuple):
 class EpisodeScorer:
     """The scorer of one worker: reads the table while it works, writes it when all is committed."""
 
-    def __init__(self, settings: ScoringSettings, config: EngineConfig, table: Table, metrics: Metrics) -> None:
+    def __init__(self, settings: ScoringSettings, engines: FittedEngines, table: Table, metrics: Metrics) -> None:
         names = (ALLIANCE_SCORES.name, EPISODES_CHANGELOG.name, DEAD_LETTERS.name)
         self._scores, self._changelog, self._dead = (settings.topic(name) for name in names)
-        self._config = config
+        self._engines = engines
         self._table = table
         self._metrics = metrics
         self._limit = DeadLetterLimit()
@@ -128,7 +131,8 @@ class EpisodeScorer:
     def _take(self, held: Held | None, arrivals: Sequence[Arrival], scored: Scored) -> Held | None:
         """Take in facts together; where that fails, the halves on their own, down to the one that is bad."""
         try:
-            after, said = on_facts(self._config, held, [wire.to_domain(arrival.fact) for arrival in arrivals])
+            facts = [wire.to_domain(arrival.fact) for arrival in arrivals]
+            after, said = on_facts(self._engine(arrivals[0].fact, held, facts), held, facts)
             self._say(scored, arrivals[0].fact, said)
         except Exception as error:  # noqa: BLE001 - dead-letter boundary: one bad fact must not block its partition
             if len(arrivals) == 1:
@@ -144,16 +148,21 @@ class EpisodeScorer:
 
     def _lose(self, held: Held | None, fact: wire.Named, scored: Scored) -> Held:
         """Remember that a fact is missing; the first that is missed makes all that stands say so."""
-        after = on_dead(self._config, held, fact.fact_id)
+        engine = self._engine(fact, held)
+        after = on_dead(engine, held, fact.fact_id)
         if after.dead and not (held and held.dead):
             try:
-                said = standing(self._config, after)
+                said = standing(engine, after)
             except Exception as error:  # noqa: BLE001 - dead-letter boundary: what cannot be worked out is not said
                 self._log.error("an episode could not be worked out anew", fact_id=fact.fact_id, exc_info=error)
                 return after
             if said is not None:
                 self._say(scored, fact, said)
         return after
+
+    def _engine(self, of: wire.Named, held: Held | None, new: Sequence[Fact] = ()) -> EngineConfig:
+        """The clinic's own parameters that this episode is worked out with, or the shipped ones."""
+        return pinned(self._engines.of(of.tenant_id), held.episode.facts if held else {}, new)
 
     def _say(self, scored: Scored, fact: wire.Named, said: Conclusions) -> None:
         scored.scores += messages(Episode.of(fact), said)

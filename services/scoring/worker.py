@@ -39,11 +39,13 @@ class Watch:
         self._recovering_since: float | None = None
 
     async def ready(self) -> None:
-        """Assigned, recovered, producers up.
+        """Clinics' parameters read, assigned, recovered, producers up.
 
         Raises:
             Unavailable: not (yet).
         """
+        if not self._app.follower.has_read.is_set():
+            raise Unavailable("the clinics' fitted parameters are being read")
         if not self._recovery.completed.is_set() or self._app.rebalancing:
             raise Unavailable("the table is being recovered or partitions are being assigned")
         self.alive()
@@ -105,7 +107,8 @@ async def run(settings: ScoringSettings, stop: asyncio.Event) -> None:
     checks = {"worker": watch.ready}
     probes = health.server(health.app(app.metrics.registry, checks), host=settings.http_host, port=settings.http_port)
     serving = asyncio.create_task(probes.serve())
-    working = asyncio.create_task(app.start())
+    following = asyncio.create_task(app.follower.run())
+    working = asyncio.create_task(_work(app))
     try:
         await _watch(watch, stop, working)
     except KafkaError as error:
@@ -115,6 +118,14 @@ async def run(settings: ScoringSettings, stop: asyncio.Event) -> None:
         await _within(settings.scoring_stop_seconds, app.stop())
         await _within(settings.scoring_stop_seconds, serving)
         working.cancel()
+        following.cancel()
+        await asyncio.wait([following], timeout=settings.scoring_stop_seconds)
+
+
+async def _work(app: ScoringApp) -> None:
+    """Not before it is known what each episode is to be worked out with."""
+    await app.follower.has_read.wait()
+    await app.start()
 
 
 def _told(failure: BaseException | None) -> AttuneError:

@@ -19,7 +19,7 @@ from schemas.topics import ALLIANCE_SCORES, EPISODES_CHANGELOG, SESSION_EVENTS
 from services.platform import kafka, process
 from services.platform.dead_letters import RawRecord
 from services.scoring.app import ScoringApp, build_app, episode_scorer
-from services.scoring.domain.config import DEFAULT
+from services.scoring.fitted import FittedEngines
 from services.scoring.lanes import Scorer
 from services.scoring.metrics import Metrics
 from services.scoring.ports import Change
@@ -109,7 +109,7 @@ class Bare:
     def _scorer(self) -> Scorer:
         table = Table(self.table.get, self._apply)
         return (
-            EpisodeScorer(self.settings, DEFAULT, table, Metrics())
+            EpisodeScorer(self.settings, FittedEngines(), table, Metrics())
             if self.core == "real"
             else trivial(self.settings, table)
         )
