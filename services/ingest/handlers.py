@@ -75,14 +75,20 @@ class Draft:
 
 def read(event: object, receiving: Receiving) -> Draft | tuple[Fault, ...]:
     """The draft of one posted event (plain JSON, as an object), or every fault in it."""
+    checked = check(event, receiving.now)
+    return checked if isinstance(checked, tuple) else _draft(checked, receiving)
+
+
+def check(event: object, now: datetime) -> posted.PostedEvent | tuple[Fault, ...]:
+    """The event where it is sound in itself, or every fault in it."""
     if not isinstance(event, dict):
         return (Fault(pointer="", detail="not an object", expected="one event as a JSON object"),)
     try:
         checked = _ADAPTER.validate_python(event)
     except ValidationError as error:
         return tuple(_fault(each) for each in error.errors(include_url=False, include_input=False)[:_MAX_FAULTS])
-    faults = (*_time_faults(checked, receiving.now), *_rating_faults(getattr(checked, "rating", None)))
-    return faults[:_MAX_FAULTS] or _draft(checked, receiving)
+    faults = (*_time_faults(checked, now), *_rating_faults(getattr(checked, "rating", None)))
+    return faults[:_MAX_FAULTS] or checked
 
 
 def _draft(event: posted.PostedEvent, receiving: Receiving) -> Draft:

@@ -10,24 +10,26 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import msgspec
 
 from schemas.errors import ContractError
+from schemas.posted import PostedEvent, PostedRating
 from services.ingest.envelopes import is_cloud_event, plain
 from services.ingest.episodes import Courses
-from services.ingest.handlers import FACTS, Draft, Receiving, read
+from services.ingest.handlers import check
 from services.platform.errors import AttuneError
 from services.scoring import wire
 from services.scoring.domain.facts import Fact, Rating
 
-TENANT: Final = UUID(int=0)
-_LATE: Final = Receiving(TENANT, datetime(9000, 1, 1, tzinfo=UTC), "feed", timedelta(days=14))
+_LATE: Final = datetime(9000, 1, 1, tzinfo=UTC)
 """Any time in care is past: a caseload may be dated as it likes."""
+_CLIENT: Final = UUID(int=0)
+"""Courses are placed for one client at a time."""
 
 
 class UnreadableEvents(AttuneError):
@@ -144,11 +146,13 @@ def _take(known: dict[str, _Reader], text: bytes) -> tuple[str, str] | None:
     event = msgspec.json.decode(text)
     if isinstance(event, dict) and "fact_id" in (event.get("data") or event if is_cloud_event(event) else event):
         return _take_fact(known, text)
-    drafted = read(plain(event), _LATE)
-    if isinstance(drafted, tuple):
-        return drafted[0].pointer, drafted[0].expected or drafted[0].detail
-    reader = known.setdefault(drafted.event.client, _Reader(drafted.event.client))
-    reader.take(drafted)
+    checked = check(plain(event), _LATE)
+    if isinstance(checked, tuple):
+        return checked[0].pointer, checked[0].expected or checked[0].detail
+    reader = known.get(checked.client)
+    if reader is None:
+        reader = known[checked.client] = _Reader(checked.client)
+    reader.take(checked)
     return None
 
 
@@ -164,39 +168,47 @@ def _take_fact(known: dict[str, _Reader], text: bytes) -> tuple[str, str] | None
 
 
 class _Reader:
-    """One client's posted events become facts, placed in episodes as the door places them."""
+    """One client's posted events become facts, placed in episodes as the door places them.
+
+    Ids are numbers in the form of surrogates: within one client that is enough.
+    """
 
     def __init__(self, client: str) -> None:
         self.known = Known(client)
-        self._client = uuid5(FACTS, f"client|{client}")
-        self._courses = Courses(lambda *parts: uuid5(FACTS, "|".join(parts)))
+        self._ids: dict[tuple[str, ...], str] = {}
+        self._courses = Courses(lambda *parts: UUID(self._id(*parts)))
         self._clock: datetime | None = None
 
-    def take(self, draft: Draft) -> None:
-        event = draft.event
+    def take(self, event: PostedEvent) -> None:
         self._clock = max(self._clock or event.occurred_at, event.occurred_at)
-        reference = None if event.episode is None else uuid5(FACTS, f"episode|{event.episode}")
-        episode = str(self._courses.place(self._client, reference, event.type, event.occurred_at))
+        reference = None if event.episode is None else UUID(self._id("episode", event.episode))
+        episode = str(self._courses.place(_CLIENT, reference, event.type, event.occurred_at))
         if self.known.names.get(episode) is None:
             self.known.names[episode] = event.episode
-        self.known.facts.append((episode, _fact(draft, wire.micros(self._clock))))
+        self.known.facts.append((episode, self._fact(event, wire.micros(self._clock))))
+
+    def _fact(self, event: PostedEvent, recorded_at: int) -> Fact:
+        record = self._id("record", event.source, event.id)
+        starts_at = getattr(event, "starts_at", None) or event.occurred_at
+        return Fact(
+            fact_id=f"{record}.{event.version}",
+            record_id=record,
+            version=event.version,
+            kind=event.type,
+            occurred_at=wire.micros(event.occurred_at),
+            recorded_at=recorded_at,
+            session_id=None if event.session is None else self._id("session", event.session),
+            clinician_id=event.clinician,
+            clock="feed",
+            rating=_rating(getattr(event, "rating", None)),
+            starts_at=wire.micros(starts_at) if event.type.startswith("session.") else None,
+        )
+
+    def _id(self, *name: str) -> str:
+        return self._ids.setdefault(name, f"{len(self._ids) + 1:032x}")
 
 
-def _fact(draft: Draft, recorded_at: int) -> Fact:
-    event = draft.event
-    rating = getattr(event, "rating", None)
-    starts_at = getattr(event, "starts_at", None) or event.occurred_at
-    occurred_at = wire.micros(event.occurred_at)
-    return Fact(
-        fact_id=str(draft.fact_id),
-        record_id=str(draft.record_id),
-        version=event.version,
-        kind=event.type,
-        occurred_at=occurred_at,
-        recorded_at=recorded_at,
-        session_id=None if event.session is None else str(uuid5(FACTS, f"session|{event.session}")),
-        clinician_id=event.clinician,
-        clock="feed",
-        rating=None if rating is None else Rating(**{name: getattr(rating, name) for name in Rating._fields}),
-        starts_at=wire.micros(starts_at) if event.type.startswith("session.") else None,
-    )
+def _rating(given: PostedRating | None) -> Rating | None:
+    if given is None:
+        return None
+    return Rating(given.instrument, given.rater, given.items, given.total, given.seconds_to_complete)
