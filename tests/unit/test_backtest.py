@@ -156,3 +156,13 @@ def test_the_page_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
     assert page.count("<svg") >= 3
     assert not [part for part in ("src=", "@import", "<script", "url(http") if part in page]
     assert "anna" not in page
+
+
+def test_two_forms_in_one_session_are_one_session(tmp_path: Path) -> None:
+    """Labels count sessions, not forms: a clinic that gives two alliance measures each time has no more of them."""
+    second = [
+        {**event, "id": f"x{number}", "rating": {"instrument": "srs@3", "total": 36.0}}
+        for number, event in enumerate(COURSE)
+    ]
+    both = [each for pair in zip(COURSE, second, strict=True) for each in pair]
+    assert found(ndjson(tmp_path / "e", both))["record"]["alliance_sessions"] == len(COURSE)

@@ -144,28 +144,21 @@ class _Life:
 
     def _told(self, state: EpisodeState) -> Lived:
         found = self._lived
-        ordered = sorted(self._rated.values(), key=lambda each: each[1].place)
-        found.sessions = [
-            Session(
-                reading.occurred_at,
-                reading.clinician_id,
-                reading.instrument,
-                reading.total,
-                self._said[rated.rating_id],
-            )
-            for reading, rated in ordered
-        ]
+        by_session: dict[str, list[tuple[Reading, Rated]]] = {}
+        for reading, rated in sorted(self._rated.values(), key=lambda each: each[1].place):
+            by_session.setdefault(rated.session, []).append((reading, rated))
+        found.sessions = [self._session(forms) for forms in by_session.values()]
         found.alerts = self._alerts
         found.ratings = len(state.course.observations)
         for observation in state.course.observations:
             found.clinicians.add((observation.clinician_id, observation.fact.occurred_at // (7 * DAY)))
         return found
 
-    def _session(self, of: Sequence[tuple[Reading, Rated]]) -> Session:
+    def _session(self, forms: Sequence[tuple[Reading, Rated]]) -> Session:
         """One session, whose alliance may have been rated on several forms: the first is the one to draw."""
-        said = [self._said[rated.rating_id] for _, rated in of]
+        said = [self._said[rated.rating_id] for _, rated in forms]
         spoke = tuple([next(filter(None, rules), None) for rules in zip(*said, strict=True)])
-        first = of[0][0]
+        first = forms[0][0]
         return Session(first.occurred_at, first.clinician_id, first.instrument, first.total, spoke)
 
 
