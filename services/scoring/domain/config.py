@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from math import erfc, exp, hypot, pi, sqrt
 from typing import Final
 
 from schemas.instruments import Instrument, Prior, Scale, UnknownInstrument, lookup
@@ -113,7 +114,7 @@ DEFAULT: Final = EngineConfig(
         early_sessions=3,
     ),
 )
-"""`fic-default-1`'s engine: docs/clinical/rolling-score.md and detectors.md say where each number is from."""
+"""The engine as shipped: docs/clinical/rolling-score.md and detectors.md say where each number is from."""
 
 
 @lru_cache(maxsize=256)
@@ -133,7 +134,7 @@ def series_config(engine: EngineConfig, instrument_key: str) -> SeriesConfig | U
         quantile_names=tuple(f"{chance:g}" for chance in engine.probabilities),
         rolling=_rolling(engine, instrument, prior),
         rupture=rupture_config(engine, instrument, prior),
-        drift=_drift(engine, instrument.total),
+        drift=_drift(engine, instrument, prior),
         level=level.Config(fall=round(engine.check_in_fall_share * instrument.total.span, 6)),
     )
 
@@ -189,13 +190,33 @@ def rupture_config(engine: EngineConfig, instrument: Instrument, prior: Prior) -
     )
 
 
-def _drift(engine: EngineConfig, scale: Scale) -> drift.Config:
+def _drift(engine: EngineConfig, instrument: Instrument, prior: Prior) -> drift.Config:
+    """Where a clinic's own prior is known, its usual lies as much beside the shipped one as its ratings do."""
+    scale, shipped = instrument.total, instrument.prior
+    aside = _usual(instrument, prior) - _usual(instrument, shipped)
     return drift.Config(
         weight=engine.drift_weight,
         reset_at_sds=engine.drift_reset_at_sds,
         upside_cap_sds=engine.drift_upside_cap_sds,
-        usual=round(scale.low + engine.drift_usual_share * scale.span, 6),
+        usual=round(scale.low + engine.drift_usual_share * scale.span + aside, 6),
         usual_ratings=engine.drift_usual_ratings,
-        spread=round(engine.drift_spread_share * scale.span, 6),
+        spread=round(engine.drift_spread_share * scale.span * prior.sw / shipped.sw, 6),
         spread_ratings=engine.drift_spread_ratings,
     )
+
+
+def _usual(instrument: Instrument, prior: Prior) -> float:
+    """The mean rating under a prior, cut off at both ends of the scale."""
+    mean, sd = upwards(instrument, prior.mu0), hypot(prior.sb, prior.sw)
+    low, high = ((end - mean) / sd for end in (instrument.total.low, instrument.total.high))
+    below, above = (_excess(z) for z in (-low, high))
+    return mean - sd * above + sd * below
+
+
+def _excess(z: float) -> float:
+    """How much of a standard normal lies beyond z, times how far: E[max(0, x - z)].
+
+    >>> round(_excess(0.0), 6), round(_excess(3.0), 6)
+    (0.398942, 0.000382)
+    """
+    return exp(-z * z / 2) / sqrt(2 * pi) - z * erfc(z / sqrt(2)) / 2
