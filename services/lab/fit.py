@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 from numpy.random import Generator
@@ -21,6 +21,9 @@ from services.lab.calibrate import Rates, rates
 from services.lab.ordinary import Floats, Ordinary, courses
 from services.scoring.domain import rupture
 from services.scoring.domain.config import DEFAULT, rupture_config, upwards
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 ENOUGH_CLIENTS: Final = 200
 SIMULATED: Final = 20_000
@@ -99,8 +102,7 @@ def most_likely(instrument: Instrument, rows: Floats, lengths: NDArray[np.int64]
     """The shape under which these ratings are likeliest, and the mean log-likelihood of a rating."""
     from scipy.optimize import minimize  # noqa: PLC0415 - the laboratory's extra
 
-    scale = instrument.total
-    places = np.rint((rows - scale.low) / scale.step).astype(int)
+    counts = _counts(instrument, rows, lengths)
     begin = np.array([upwards(instrument, instrument.prior.mu0), instrument.prior.sb, instrument.prior.sw])
 
     def shape_of(at: Floats) -> Shape:
@@ -108,24 +110,31 @@ def most_likely(instrument: Instrument, rows: Floats, lengths: NDArray[np.int64]
         return Shape(float(begin[0] + at[0] * begin[1]), float(sb), float(sw), float(0.2 / (1 + np.exp(-at[3]))))
 
     def loss(at: Floats) -> float:
-        return -_log_likelihood(instrument, shape_of(at), places, lengths) + 1e-3 * float(at @ at)
+        return -_log_likelihood(instrument, shape_of(at), counts) + 1e-3 * float(at @ at)
 
     best = minimize(loss, np.array([0.0, 0.0, 0.0, -1.0]), method="Nelder-Mead", options={"xatol": 2e-3, "fatol": 1e-5})
     return shape_of(best.x), -float(best.fun)
 
 
-def _log_likelihood(
-    instrument: Instrument, shape: Shape, places: NDArray[np.int64], lengths: NDArray[np.int64]
-) -> float:
+def _counts(instrument: Instrument, rows: Floats, lengths: NDArray[np.int64]) -> csr_matrix:
+    """How often each client gave each value of the scale: a likelihood asks for no more."""
+    from scipy.sparse import csr_matrix  # noqa: PLC0415 - the laboratory's extra
+
+    scale = instrument.total
+    given = np.arange(rows.shape[1]) < lengths[:, None]
+    places = np.rint((rows[given] - scale.low) / scale.step).astype(int)
+    shape = (len(rows), round(scale.span / scale.step) + 1)
+    return csr_matrix((np.ones(len(places)), (np.nonzero(given)[0], places)), shape=shape)
+
+
+def _log_likelihood(instrument: Instrument, shape: Shape, counts: csr_matrix) -> float:
     """Mean over ratings, up to the width of the scale's steps."""
     theta = np.linspace(shape.mu0 - 5 * shape.sb, shape.mu0 + 5 * shape.sb, _LEVELS)
-    table = _table(instrument, shape, theta)
-    given = np.arange(places.shape[1]) < lengths[:, None]
-    begins = np.concatenate([[0], np.cumsum(lengths)[:-1]])
-    clients = np.add.reduceat(table[places[given]], begins)
     prior = -((theta - shape.mu0) ** 2) / (2 * shape.sb**2)
-    joint = clients + prior - np.logaddexp.reduce(prior)
-    return float(np.logaddexp.reduce(joint, axis=1).sum() / lengths.sum())
+    joint = counts @ _table(instrument, shape, theta) + (prior - np.logaddexp.reduce(prior))
+    highest = joint.max(axis=1, keepdims=True)
+    clients = highest[:, 0] + np.log(np.exp(joint - highest).sum(axis=1))
+    return float(clients.sum() / counts.sum())
 
 
 def _table(instrument: Instrument, shape: Shape, theta: Floats) -> Floats:
@@ -221,9 +230,9 @@ def _padded(series: Series) -> tuple[Floats, NDArray[np.int64]]:
 
 def _card(instrument: Instrument, shape: Shape, likelihood: float, clinic: Ordinary, seen: Seen) -> dict[str, float]:
     """What it was made from, whether it beats the shipped prior, and whether simulated ratings look like the real."""
-    prior, scale = instrument.prior, instrument.total
+    prior = instrument.prior
     before = Shape(upwards(instrument, prior.mu0), prior.sb, prior.sw, 0.02)
-    places = np.rint((seen.rows - scale.low) / scale.step).astype(int)
+    counts = _counts(instrument, seen.rows, seen.lengths)
     real, made = _marginals(instrument, seen.rows, seen.lengths), _marginals(instrument, seen.simulated, seen.drawn)
     told = {
         "clients": float(len(seen.lengths)),
@@ -231,7 +240,7 @@ def _card(instrument: Instrument, shape: Shape, likelihood: float, clinic: Ordin
         "strained_share": shape.strained,
         "autocorrelation": clinic.autocorrelation,
         "log_likelihood_a_rating": likelihood,
-        "log_likelihood_a_rating_shipped": _log_likelihood(instrument, before, places, seen.lengths),
+        "log_likelihood_a_rating_shipped": _log_likelihood(instrument, before, counts),
         **{f"{name}_real": value for name, value in real.items()},
         **{f"{name}_simulated": value for name, value in made.items()},
     }
