@@ -7,7 +7,7 @@ from functools import lru_cache
 from math import erfc, exp, hypot, pi, sqrt
 from typing import Final
 
-from schemas.instruments import Instrument, Prior, Scale, UnknownInstrument, lookup
+from schemas.instruments import Instrument, Prior, UnknownInstrument, lookup
 from services.scoring.domain import drift, level, rolling, rupture
 from services.scoring.domain.rates import RATES
 
