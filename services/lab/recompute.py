@@ -6,7 +6,7 @@ chunk and one decision must end in the same.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -23,6 +23,7 @@ from services.alerts.domain.record import Done
 from services.scoring import wire
 from services.scoring.conclusions import Episode, messages
 from services.scoring.domain.config import DEFAULT
+from services.scoring.domain.pinning import InForce, pinned
 from services.scoring.handlers import on_dead, on_facts
 
 ENVELOPE: Final = frozenset({"revision", "causes", "known_at", "clock"})
@@ -66,8 +67,12 @@ class Difference:
     name: str
 
 
-def recompute(facts: Iterable[bytes], dead: Collection[str] = ()) -> Recomputed | None:
+def recompute(
+    facts: Iterable[bytes], dead: Collection[str] = (), versions: Sequence[InForce] = ()
+) -> Recomputed | None:
     """The episode of these facts, as published; those whose ids are `dead` could not be taken in.
+
+    `versions`: of the clinic's own parameters, ascending.
 
     None where that leaves nothing.
     """
@@ -78,7 +83,8 @@ def recompute(facts: Iterable[bytes], dead: Collection[str] = ()) -> Recomputed 
     held = None
     for fact_id in sorted(dead):
         held = on_dead(DEFAULT, held, fact_id)
-    _, said = on_facts(DEFAULT, held, [wire.to_domain(fact) for fact in alive])
+    taken = [wire.to_domain(fact) for fact in alive]
+    _, said = on_facts(pinned(versions, {}, taken), held, taken)
     records = messages(Episode.of(alive[0]), said)
     events = [codec.decode(ALLIANCE_SCORES, record.value) for record in records]
     readings = {event.rating_id: event for event in events if isinstance(event, Reading)}
