@@ -2,7 +2,7 @@
 
 Each particle is a client that might be: a level, a state, and a rupture of known shape, size and age, or none. Onsets
 are proposed more often than they occur and weighed down again, so that a few hundred particles see them. What it says
-is the best that anybody could say of "a rupture began in the last two sessions", and of "a rupture began now", up to its
+is the best that anybody could say of "a rupture began in the last two sessions", and of "began now", up to its
 own sampling error. It is no rule for a clinic: it knows what no clinic can.
 """
 
