@@ -15,6 +15,7 @@ from services.cli import (
     backtest,
     dead_letters,
     demo,
+    fit,
     keys,
     migrate,
     policies,
@@ -57,6 +58,7 @@ def build() -> typer.Typer:
         app.command(name, epilog=epilog, rich_help_panel=panel)(command)
     app.add_typer(tenants.build(), name="tenants", rich_help_panel="A clinic's data")
     app.add_typer(keys.build(), name="keys", rich_help_panel="A clinic's data")
+    app.add_typer(fit.build(), name="fit", rich_help_panel="The engine")
     app.add_typer(policies.build(), name="policy", rich_help_panel="The engine")
     app.add_typer(migrate.build(), name="migrate", rich_help_panel="An installation")
     app.add_typer(dead_letters.build(), name="dead-letters", rich_help_panel="An installation")

@@ -15,9 +15,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from schemas.events import Reading
 from services.alerts.domain.reconcile import Stored
 from services.alerts.domain.record import Done
+from services.ingest import tenant_configs
 from services.ingest.replay import Scope
 from services.lab.recompute import Clinic, Standing
 from services.platform.db import transaction
+from services.scoring.fitted import FittedEngines
 
 PAGE = 100
 FALLBACK_CLIENTS = 200
@@ -76,6 +78,7 @@ class Page:
 
     records: Mapping[Key, Record]
     clinics: Mapping[UUID, Clinic]
+    engines: FittedEngines
 
 
 async def count(engine: AsyncEngine, scope: Scope, tenants: Sequence[UUID]) -> int:
@@ -125,7 +128,8 @@ async def read(engine: AsyncEngine, episodes: Sequence[Row[Any]]) -> Page:
             records[row.tenant_id, row.episode_id].held = row.facts
         await _take_standing(connection, about, records)
         clinics = await connection.execute(_CLINICS, {"tenants": tenants, "most": FALLBACK_CLIENTS})
-        return Page(records, {row.tenant_id: _clinic(row) for row in clinics})
+        engines = FittedEngines(await tenant_configs.known(connection, tenants))
+        return Page(records, {row.tenant_id: _clinic(row) for row in clinics}, engines)
 
 
 def _take_fact(record: Record, row: Row[Any]) -> None:

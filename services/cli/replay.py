@@ -19,6 +19,7 @@ from services.cli.accounts import database, find_tenant
 from services.cli.bars import bar
 from services.cli.invocation import OPERATOR, Invocation, finish, invocation
 from services.ingest import replay as ingest
+from services.ingest import tenant_configs
 from services.ingest.answered import until_answered
 from services.ingest.replay import Job, Scope
 from services.platform import kafka
@@ -35,6 +36,9 @@ EPILOG = """Examples:
 
 Safe at any time and any number of times: whoever has a fact already is not changed by it, and nobody is notified
 again. Interrupted, the same command goes on where it stopped. See docs/runbooks/rebuild-from-the-inbox.md."""
+
+FOLLOWED_SECONDS = 2.0
+"""Scoring's workers read what is published on `tenant-configs` within milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,7 @@ async def _replay(made: Invocation, whose: tuple[str | None, str | None], wishes
     async with database(settings) as engine:
         scope = await scope_of(engine, settings, *whose)
         job = await _begin(made, engine, settings, scope, anew=wishes.anew)
+        await _parameters(made, engine, scope)
         with bar(made.say, "publishing again", job.total) as progress:
             progress.to(job.done)
             done = await ingest.run(engine, scope, progress.to)
@@ -134,6 +139,23 @@ async def _begin(made: Invocation, engine: AsyncEngine, settings: Settings, scop
     if job.resumed:
         made.say.print(f"going on after {job.done:,} of {job.total:,} facts (--anew starts over)", highlight=False)
     return job
+
+
+async def _parameters(made: Invocation, engine: AsyncEngine, scope: Scope) -> None:
+    """Clinics' fitted parameters first: whoever works out the facts must have read them by then."""
+    async with transaction(engine) as connection:
+        count = await tenant_configs.publish_again(connection, [scope.tenant] if scope.tenant else None)
+    if not count:
+        return
+    with made.say.status(f"publishing {count:,} versions of fitted parameters again"):
+        while await _parameters_wait(engine):  # noqa: ASYNC110 - another process's doing sets no event of ours
+            await asyncio.sleep(ingest.WAIT_SECONDS)
+        await asyncio.sleep(FOLLOWED_SECONDS)
+
+
+async def _parameters_wait(engine: AsyncEngine) -> bool:
+    async with transaction(engine) as connection:
+        return await tenant_configs.are_waiting(connection)
 
 
 async def _lost_logs(

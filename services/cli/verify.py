@@ -121,7 +121,8 @@ async def _differing(engine: AsyncEngine, page: Sequence[Row[Any]], policy: str)
     read = await records.read(engine, page)
     result: dict[UUID, list[Difference] | None] = {}
     for (tenant, episode), record in read.records.items():
-        should = None if record.unanswered else recompute(record.facts, record.dead)
+        versions = read.engines.of(str(tenant))
+        should = None if record.unanswered else recompute(record.facts, record.dead, versions)
         clinic = read.clinics[tenant]
         result[episode] = differences(POLICIES[policy], should, record.standing, clinic) if should else None
     return result

@@ -1,4 +1,4 @@
-"""Ingest's tables: the inbox of facts, the outbox, episodes, and what receipts tell."""
+"""Ingest's tables: the inbox of facts, the outbox, episodes, what receipts tell, and clinics' fitted parameters."""
 
 from __future__ import annotations
 
@@ -172,3 +172,16 @@ class DeadLetter(Base):
     state: Mapped[str] = mapped_column(String(8), server_default=text("'open'"))
     decided_at: Mapped[datetime | None]
     why: Mapped[str | None] = mapped_column(String(200))
+
+
+class TenantConfig(Base):
+    """One version of a clinic's fitted parameters: the system of record. `body` is what was published, for replay."""
+
+    __tablename__ = "tenant_config"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    version: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+    in_force_from: Mapped[datetime]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())

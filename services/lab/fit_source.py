@@ -1,0 +1,89 @@
+"""What `fit` is made from: totals by client, instrument and clinician, out of a clinic's recorded events."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from schemas.instruments import Scored, UnknownInstrument, lookup, score
+from services.lab.backtest.source import Fault, Known, clients, cut
+from services.scoring.domain.config import upwards
+from services.scoring.domain.course import Course, Observation
+from services.scoring.domain.facts import Fact
+
+PART_BYTES: Final = 16_000_000
+_MOST_PARTS: Final = 200
+
+
+@dataclass(slots=True)
+class Ratings:
+    """By instrument, the courses: totals upwards, in the order of care. `refused`: lines that are no event."""
+
+    series: defaultdict[str, list[list[float]]] = field(default_factory=lambda: defaultdict(list))
+    refused: int = 0
+    first_fault: Fault | None = None
+
+    def refuse(self, fault: Fault) -> None:
+        self.refused += 1
+        self.first_fault = self.first_fault or fault
+
+
+def ratings(events: Path, told: Callable[[int], None] = lambda _: None) -> Ratings:
+    """Every course in a file of any size; `told` hears bytes, of the whole file twice.
+
+    Raises:
+        UnreadableEvents: no such file.
+    """
+    found = Ratings()
+    size = events.stat().st_size if events.is_file() else 0
+    with tempfile.TemporaryDirectory(prefix="attune-fit-") as folder:
+        for part in cut(events, Path(folder), min(_MOST_PARTS, 1 + size // PART_BYTES), told):
+            for known in clients(part):
+                if isinstance(known, Fault):
+                    found.refuse(known)
+                    continue
+                for instrument, totals in courses(known):
+                    found.series[instrument].append(totals)
+            told(part.stat().st_size)
+    return found
+
+
+def courses(known: Known) -> Iterator[tuple[str, list[float]]]:
+    """One client's courses by instrument, each with one clinician: with another one, baselines begin anew."""
+    by_episode: defaultdict[str, list[Fact]] = defaultdict(list)
+    for episode, fact in known.facts:
+        by_episode[episode].append(fact)
+    for facts in by_episode.values():
+        dropped = {fact.drops for fact in facts if fact.drops}
+        course = Course.of([fact for fact in facts if fact.fact_id not in dropped])
+        yield from _stretches(course.observations)
+
+
+def _stretches(observations: Iterable[Observation]) -> Iterator[tuple[str, list[float]]]:
+    """As the engine parts them: a rating that names nobody goes on where the last one was."""
+    open_: dict[str, tuple[str | None, list[float]]] = {}
+    for seen in observations:
+        total = _total(seen)
+        if total is None:
+            continue
+        instrument, clinician = seen.rating.instrument, seen.clinician_id
+        before, totals = open_.get(instrument, (clinician, []))
+        if None not in {before, clinician} and before != clinician:
+            yield instrument, totals
+            totals = []
+        open_[instrument] = (clinician or before, [*totals, total])
+    yield from ((instrument, totals) for instrument, (_, totals) in open_.items())
+
+
+def _total(seen: Observation) -> float | None:
+    """Upwards; of what the client filled in, where it can be scored."""
+    instrument = lookup(seen.rating.instrument)
+    if isinstance(instrument, UnknownInstrument) or seen.rating.rater != "client":
+        return None
+    scored = score(instrument, seen.rating.items, seen.rating.total)
+    total = scored.total if isinstance(scored, Scored) else None
+    return None if total is None else upwards(instrument, total)
