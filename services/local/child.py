@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from services.local.errors import ChildFailed
+
 if TYPE_CHECKING:
     import psutil
 
@@ -22,6 +24,8 @@ Probe = Callable[[], Awaitable[None]]
 """Returns when the process can do its work, raises `OSError` or `AttuneError` when it cannot yet."""
 PR_SET_PDEATHSIG = 1
 POLL_SECONDS = 0.05
+GONE_SECONDS = 10.0
+"""A killed process is gone at once, unless the kernel waits for its disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +122,9 @@ async def end_orphans(folder: Path, *, patience: float = 3.0) -> None:
     """End what a killed predecessor left working in this folder. Only the holder of the home's lock may ask.
 
     Most orphans of a killed PostgreSQL leave by themselves; a busy one does not.
+
+    Raises:
+        ChildFailed: one that was killed does not go: the kernel waits for its disk.
     """
     import psutil  # noqa: PLC0415 - of the extra `local`; `attune` runs without it
 
@@ -127,7 +134,10 @@ async def end_orphans(folder: Path, *, patience: float = 3.0) -> None:
     for process in left:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
-    while _working_in(folder):  # noqa: ASYNC110 - the kernel takes them away
+    deadline = time.monotonic() + GONE_SECONDS
+    while left := _working_in(folder):
+        if time.monotonic() > deadline:
+            raise ChildFailed(f"process {left[0].pid} was killed and does not go", hint="is its disk well? `ps`, dmesg")
         await asyncio.sleep(POLL_SECONDS)
 
 
