@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +15,7 @@ from rich.table import Table
 from services.alerts.domain.policy import DEFAULT, POLICIES
 from services.cli.bars import bar
 from services.cli.invocation import Invocation, invocation
+from services.cli.recorded import inbox
 from services.lab.backtest import labels as labels_file
 from services.lab.backtest.findings import findings
 from services.lab.backtest.page import write
@@ -28,6 +30,8 @@ EPILOG = """Examples:
 
     attune backtest --events year.ndjson --labels truth.ndjson --json | jq .labels.policies
 
+    attune backtest --tenant north-clinic --policy fic-default-2 --policy high-sens-1
+
 Events: one JSON object a line, as `attune post` takes them. Labels: `--labels-schema`, and docs/clinical/backtest.md.
 Nothing leaves this machine, nobody is notified, no reference of anybody is printed."""
 BUDGET = 1.0
@@ -36,6 +40,7 @@ BUDGET = 1.0
 def run(  # noqa: PLR0917 - typer passes options by name
     context: typer.Context,
     events: Annotated[Path | None, typer.Option(help="Recorded events, NDJSON.", show_default=False)] = None,
+    tenant: Annotated[str | None, typer.Option(help="Instead of a file: all that is in this tenant's inbox.")] = None,
     labels: Annotated[Path | None, typer.Option(help="What really happened, where somebody knows: NDJSON.")] = None,
     policy: Annotated[list[str] | None, typer.Option(help="A policy by name; again for another beside it.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
@@ -50,8 +55,9 @@ def run(  # noqa: PLR0917 - typer passes options by name
     if labels_schema:
         made.out.print_json(data=labels_file.schema())
         return
-    asked = _asked(events, labels, tuple(policy or (DEFAULT.name,)), cores)
-    found = _found(made, asked, budget, out)
+    with _recorded(made, events, tenant) as recorded:
+        asked = _asked(recorded, labels, tuple(policy or (DEFAULT.name,)), cores)
+        found = _found(made, asked, budget, out)
     if as_json:
         made.out.print(json.dumps(found, indent=1), markup=False, highlight=False, soft_wrap=True)
     else:
@@ -59,9 +65,15 @@ def run(  # noqa: PLR0917 - typer passes options by name
     _complain(made, found, len(asked.labels))
 
 
-def _asked(events: Path | None, labels: Path | None, policies: tuple[str, ...], cores: int) -> Request:
-    if events is None:
-        raise ConfigurationError("which events?", hint="attune backtest --events FILE.ndjson")
+def _recorded(made: Invocation, events: Path | None, tenant: str | None) -> AbstractContextManager[Path]:
+    if events is not None and tenant is None:
+        return nullcontext(events)
+    if tenant is not None and events is None:
+        return inbox(made, tenant)
+    raise ConfigurationError("which events?", hint="attune backtest --events FILE.ndjson, or --tenant NAME")
+
+
+def _asked(events: Path, labels: Path | None, policies: tuple[str, ...], cores: int) -> Request:
     unknown = [name for name in policies if name not in POLICIES]
     if unknown:
         raise ConfigurationError(f"no policy named {unknown[0]}", hint=f"one of {', '.join(POLICIES)}")
@@ -142,6 +154,8 @@ def _complain(made: Invocation, found: dict[str, Any], labels: int) -> None:
             made.say.print(
                 f"  line {fault['line']}: {fault['pointer'] or 'the line'}: {fault['expected']}", markup=False
             )
+    if found["record"]["taken_in_order_of"] == "care":
+        made.say.print("the lines do not come in the order in which they became known: taken in the order of care")
     if labels and labels != (used := found.get("labels", {}).get("courses", 0)):
         made.say.print(f"{labels - used:,} of {labels:,} labels name a client or an episode that the events do not")
     if differ := found.get("labels", {}).get("courses_with_other_sessions", 0):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -166,3 +168,15 @@ def test_two_forms_in_one_session_are_one_session(tmp_path: Path) -> None:
     ]
     both = [each for pair in zip(COURSE, second, strict=True) for each in pair]
     assert found(ndjson(tmp_path / "e", both))["record"]["alliance_sessions"] == len(COURSE)
+
+
+def test_lines_in_no_order_are_taken_in_the_order_of_care(tmp_path: Path) -> None:
+    """Shuffled, the file says nothing of when things became known; its events still give the same."""
+    made = caseload(3, START, Clinic(clients=40, clinicians=4, weeks=20))
+    lines = [post.event for post in made.posts if post.event.get("version", 1) == 1]
+    ordered = sorted(lines, key=itemgetter("occurred_at"))
+    told = found(ndjson(tmp_path / "ordered", ordered))
+    shuffled = found(ndjson(tmp_path / "shuffled", random.Random(5).sample(lines, len(lines))))
+    assert (told["record"]["taken_in_order_of"], shuffled["record"]["taken_in_order_of"]) == ("arrival", "care")
+    for policy in POLICIES:
+        assert shuffled["policies"][policy]["by_rule"] == told["policies"][policy]["by_rule"]

@@ -163,12 +163,14 @@ class _Life:
 
 
 def runs(facts: Sequence[Fact]) -> Iterator[list[Fact]]:
-    """Cut before whatever changes the past, before a long silence, and after a missed session."""
+    """Cut before whatever changes the past, before a long silence, and after a missed session.
+
+    What was received at one moment was known together, in whatever order it stands.
+    """
     run: list[Fact] = []
     latest = 0
     for fact in facts:
-        late = fact.kind in RATINGS and fact.occurred_at < latest
-        if run and (late or fact.version > 1 or fact.recorded_at - run[-1].recorded_at >= _QUIET or _stayed_away(run)):
+        if run and fact.recorded_at > run[-1].recorded_at and _parted(run, fact, latest):
             yield run
             run = []
         run.append(fact)
@@ -177,8 +179,10 @@ def runs(facts: Sequence[Fact]) -> Iterator[list[Fact]]:
         yield run
 
 
-def _stayed_away(run: Sequence[Fact]) -> bool:
-    return run[-1].kind == "session.missed"
+def _parted(run: Sequence[Fact], fact: Fact, latest: int) -> bool:
+    late = fact.kind in RATINGS and fact.occurred_at < latest
+    silent = fact.recorded_at - run[-1].recorded_at >= _QUIET
+    return late or fact.version > 1 or silent or run[-1].kind == "session.missed"
 
 
 def _form(reading: Reading) -> _Form:

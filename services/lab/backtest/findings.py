@@ -21,6 +21,7 @@ def findings(tally: Tally, policies: tuple[str, ...], budget: float) -> dict[str
             "courses": tally.courses,
             "alliance_sessions": tally.sessions,
             "clinician_weeks": len(tally.weeks),
+            "taken_in_order_of": "care" if tally.in_order_of_care else "arrival",
         },
         "budget_per_clinician_week": budget,
         "policies": {name: _policy(tally, each, budget) for name, each in zip(policies, tally.policies, strict=True)},

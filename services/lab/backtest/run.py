@@ -21,6 +21,8 @@ from services.scoring.domain.config import DEFAULT, EngineConfig
 PART_BYTES: Final = 4_000_000
 """Of the file: what one process holds at a time."""
 MOST_PARTS: Final = 500
+LATE_SHARE: Final = 0.25
+"""Feeds have some late events; where there are more, lines do not come in the order in which they became known."""
 Told = Callable[[int], None]
 Map = Callable[[Callable[[Path], Any], list[Path]], Iterator[Any]]
 
@@ -50,19 +52,22 @@ def backtest(asked: Request, told: Told) -> Tally:
         terms = Terms(
             engine=asked.engine,
             policies=tuple(POLICIES[name] for name in asked.policies),
-            clients=sum(count for count, _ in counted),
-            until=max((latest for _, latest in counted), default=0),
+            clients=sum(each.clients for each in counted),
+            until=max((each.latest for each in counted), default=0),
         )
-        for found, done in each_of(partial(_part, terms=terms, labels=asked.labels), parts):
+        late, lines = (sum(counts) for counts in zip(*[(each.late, each.lines) for each in counted], strict=True))
+        total.in_order_of_care = late > LATE_SHARE * lines
+        live = partial(_part, terms=terms, labels=asked.labels, in_order_of_care=total.in_order_of_care)
+        for found, done in each_of(live, parts):
             total.add(found)
             told(done)
     return total
 
 
-def _part(part: Path, *, terms: Terms, labels: Mapping[Key, CourseLabel]) -> tuple[Tally, int]:
+def _part(part: Path, *, terms: Terms, labels: Mapping[Key, CourseLabel], in_order_of_care: bool) -> tuple[Tally, int]:
     """The clients of one part, and its bytes."""
     tally = Tally.of(len(terms.policies))
-    for known in clients(part):
+    for known in clients(part, in_order_of_care=in_order_of_care):
         if isinstance(known, Fault):
             tally.refuse(known)
             continue

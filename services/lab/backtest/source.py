@@ -24,7 +24,7 @@ from services.ingest.episodes import Courses
 from services.ingest.handlers import check
 from services.platform.errors import AttuneError
 from services.scoring import wire
-from services.scoring.domain.facts import Fact, Rating
+from services.scoring.domain.facts import DAY, Fact, Rating
 
 _LATE: Final = datetime(9000, 1, 1, tzinfo=UTC)
 """Any time in care is past: a caseload may be dated as it likes."""
@@ -103,32 +103,55 @@ class _When(msgspec.Struct):
     occurred_at: datetime | None = None
     time: datetime | None = None
     recorded_at: datetime | None = None
+    version: int = 1
 
 
 _WHEN = msgspec.json.Decoder(_When)
 
 
-def census(part: Path) -> tuple[int, int]:
-    """How many clients a part has, and the latest time it knows (microseconds since 1970)."""
-    seen, latest = set(), 0
+class Census(NamedTuple):
+    """What a part tells before it is lived through. Times in microseconds since 1970."""
+
+    clients: int
+    latest: int
+    lines: int
+    late: int
+    """Posted events, corrections and repeats aside, that are over a day older than one of that client before them."""
+
+
+def census(part: Path) -> Census:
+    """How many clients a part has, the latest time it knows, and whether its lines come as they became known."""
+    newest: dict[bytes, int] = {}
+    seen: set[int] = set()
+    late = 0
     with part.open("rb") as lines:
         for line in lines:
             text = line.partition(b" ")[2]
-            seen.add(_whose(text))
-            try:
-                when = _WHEN.decode(text)
-            except (msgspec.DecodeError, UnicodeDecodeError):
-                continue
-            known = when.recorded_at or when.occurred_at or when.time
-            if known is not None and known.tzinfo is not None:
-                latest = max(latest, wire.micros(known))
-    return len(seen - {b""}), latest
+            whose, (at, counts) = _whose(text), _when(text)
+            before = newest.get(whose, 0)
+            late += counts and at < before - DAY and hash(text) not in seen
+            newest[whose] = max(before, at)
+            seen.add(hash(text))
+    return Census(len(newest.keys() - {b""}), max(newest.values(), default=0), len(seen), late)
 
 
-def clients(part: Path) -> Iterator[Known | Fault]:
+def _when(text: bytes) -> tuple[int, bool]:
+    """When it became known, as far as a line says, and whether that tells of the order of lines."""
+    try:
+        when = _WHEN.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return 0, False
+    known = when.recorded_at or when.occurred_at or when.time
+    if known is None or known.tzinfo is None:
+        return 0, False
+    return wire.micros(known), when.recorded_at is None and when.version == 1
+
+
+def clients(part: Path, *, in_order_of_care: bool = False) -> Iterator[Known | Fault]:
     """Every client of one part, with their facts; faults come first."""
     known: dict[str, _Reader] = {}
-    with part.open("rb") as lines:
+    with part.open("rb") as file:
+        lines = sorted(file, key=lambda line: _when(line.partition(b" ")[2])[0]) if in_order_of_care else file
         for line in lines:
             number, _, text = line.partition(b" ")
             try:
@@ -138,6 +161,7 @@ def clients(part: Path) -> Iterator[Known | Fault]:
             if taken is not None:
                 yield Fault(int(number), *taken)
     for reader in known.values():
+        reader.known.facts.sort(key=lambda each: each[1].recorded_at)
         yield reader.known
 
 
@@ -177,15 +201,15 @@ class _Reader:
         self.known = Known(client)
         self._ids: dict[tuple[str, ...], str] = {}
         self._courses = Courses(lambda *parts: UUID(self._id(*parts)))
-        self._clock: datetime | None = None
+        self._clock = 0
 
     def take(self, event: PostedEvent) -> None:
-        self._clock = max(self._clock or event.occurred_at, event.occurred_at)
+        self._clock = max(self._clock + 1, wire.micros(event.occurred_at))
         reference = None if event.episode is None else UUID(self._id("episode", event.episode))
         episode = str(self._courses.place(_CLIENT, reference, event.type, event.occurred_at))
         if self.known.names.get(episode) is None:
             self.known.names[episode] = event.episode
-        self.known.facts.append((episode, self._fact(event, wire.micros(self._clock))))
+        self.known.facts.append((episode, self._fact(event, self._clock)))
 
     def _fact(self, event: PostedEvent, recorded_at: int) -> Fact:
         record = self._id("record", event.source, event.id)

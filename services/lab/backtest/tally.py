@@ -66,6 +66,8 @@ class Tally:
     labels_differ: int = 0
     """Labels whose number of sessions is not that of the record."""
     examples: list[Example] = field(default_factory=list)
+    in_order_of_care: bool = False
+    """The lines' own order told nothing, so events were taken by their time in care."""
 
     @classmethod
     def of(cls, policies: int) -> Tally:
