@@ -124,6 +124,27 @@ class TenantClock(Base):
     heard_at: Mapped[datetime]
     grown: Mapped[bool] = mapped_column(server_default=text("false"))
     swept_at: Mapped[datetime | None]
+    shadow: Mapped[str | None] = mapped_column(String(64))
+    """The policy that the clinic tries beside the live one."""
+    shadow_since: Mapped[datetime | None]
+
+
+class ShadowSignal(Base):
+    """One rating that the live policy or the candidate speaks of: recorded and compared, never shown or delivered."""
+
+    __tablename__ = "shadow_signal"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    policy: Mapped[str] = mapped_column(String(64), primary_key=True)
+    rating_id: Mapped[UUID] = mapped_column(primary_key=True)
+    episode_id: Mapped[UUID]
+    occurred_at: Mapped[datetime | None]
+    live_policy: Mapped[str] = mapped_column(String(64))
+    live_rule: Mapped[str | None] = mapped_column(String(64))
+    shadow_rule: Mapped[str | None] = mapped_column(String(64))
+    engine: Mapped[int] = mapped_column(Integer)
+    facts: Mapped[int] = mapped_column(Integer)
 
 
 class ConsumerOffset(Base):

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from services.alerts.domain.policy import DEFAULT, POLICIES, Policy
+from services.cli import shadows
 from services.cli.bars import bar
 from services.cli.invocation import Invocation, invocation
 from services.lab.backtest.findings import findings
@@ -30,6 +31,7 @@ def build() -> typer.Typer:
     app.command("list")(list_)
     app.command("show")(show)
     app.command("diff", epilog=DIFF_EPILOG)(diff)
+    app.add_typer(shadows.build(), name="shadow")
     return app
 
 

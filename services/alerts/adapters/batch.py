@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from schemas.events import Conclusion, EpisodeSnapshot, Reading, ReadingWithdrawn, RiskAnswered
-from services.alerts.adapters import owners, risk
+from services.alerts.adapters import owners, risk, shadow
 from services.alerts.adapters import statements as sql
 from services.alerts.adapters.contracts import rated_of
 from services.alerts.adapters.decisions import ClinicNow, Decisions
@@ -85,6 +85,7 @@ class Taker:
             await _write_readings(connection, batch.readings.values())
             clinics, grown = await self._clinics(connection, batch.tenants, set(new.values()))
             await risk.take(connection, clinics, batch.risks)
+            await shadow.note(connection, self.decisions.policy, clinics, batch.readings.values())
             episodes = await self._to_decide(connection, batch, clinics) | grown | set(new)
             await self.decisions.redecide(connection, clinics, episodes)
             await owners.follow(connection, batch.tenants, batch.snapshots)
@@ -111,7 +112,7 @@ class Taker:
             if not row.grown and clients >= FALLBACK_CLIENTS and row.tenant_id in new:
                 await connection.execute(sql.GROW, {"tenant": row.tenant_id})
                 again |= set((await connection.execute(sql.FALLBACK_EPISODES, {"tenant": row.tenant_id})).scalars())
-            clinics[row.tenant_id] = ClinicNow(row.known_at or self.clock.now(), row.swept_at, clients)
+            clinics[row.tenant_id] = ClinicNow(row.known_at or self.clock.now(), row.swept_at, clients, row.shadow)
         return clinics, again
 
     async def _to_decide(

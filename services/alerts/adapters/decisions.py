@@ -28,11 +28,15 @@ from services.alerts.metrics import AlertsMetrics
 
 @dataclass(frozen=True, slots=True)
 class ClinicNow:
-    """A clinic's now and size, as decisions take them. `swept_at` is the now that deadlines are held against."""
+    """A clinic's now and size, as decisions take them. `swept_at` is the now that deadlines are held against.
+
+    `shadow`: the policy it tries beside the live one.
+    """
 
     now: datetime
     swept_at: datetime | None
     clients: int
+    shadow: str | None = None
 
     @property
     def as_of(self) -> datetime:

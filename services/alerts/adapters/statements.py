@@ -43,8 +43,30 @@ HEAR = text("""
       known_at = greatest(c.known_at, excluded.known_at), heard_at = greatest(c.heard_at, excluded.heard_at)
 """)
 CLOCKS = text("""
-    select tenant_id, known_at, grown, swept_at from alerts.tenant_clock
+    select tenant_id, known_at, grown, swept_at, shadow from alerts.tenant_clock
     where tenant_id = any(cast(:tenants as uuid[]))
+""")
+UPSERT_SHADOWS = text("""
+    insert into alerts.shadow_signal as s (tenant_id, rating_id, policy, episode_id, occurred_at, live_policy,
+                                           live_rule, shadow_rule, engine, facts)
+    select n.*
+    from unnest(
+      cast(:tenants as uuid[]), cast(:ratings as uuid[]), cast(:policies as text[]), cast(:episodes as uuid[]),
+      cast(:times as timestamptz[]), cast(:live_policies as text[]), cast(:live as text[]), cast(:shadows as text[]),
+      cast(:engines as int[]), cast(:facts as int[]))
+      as n(tenant_id, rating_id, policy, episode_id, occurred_at, live_policy, live_rule, shadow_rule, engine, facts)
+    on conflict (tenant_id, policy, rating_id) do update set
+      episode_id = excluded.episode_id, occurred_at = excluded.occurred_at, live_policy = excluded.live_policy,
+      live_rule = excluded.live_rule, shadow_rule = excluded.shadow_rule, engine = excluded.engine,
+      facts = excluded.facts
+    where (excluded.engine, excluded.facts) >= (s.engine, s.facts)
+""")
+QUIET_SHADOWS = text("""
+    update alerts.shadow_signal s set live_rule = null, shadow_rule = null, engine = n.engine, facts = n.facts
+    from unnest(cast(:tenants as uuid[]), cast(:ratings as uuid[]), cast(:policies as text[]),
+      cast(:engines as int[]), cast(:facts as int[])) as n(tenant_id, rating_id, policy, engine, facts)
+    where s.tenant_id = n.tenant_id and s.rating_id = n.rating_id and s.policy = n.policy
+      and (n.engine, n.facts) >= (s.engine, s.facts)
 """)
 ALL_CLOCKS = text("select tenant_id, known_at, heard_at, grown from alerts.tenant_clock order by tenant_id")
 SWEPT = text("update alerts.tenant_clock set swept_at = greatest(swept_at, :now) where tenant_id = :tenant")
