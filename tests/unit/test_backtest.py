@@ -180,3 +180,27 @@ def test_lines_in_no_order_are_taken_in_the_order_of_care(tmp_path: Path) -> Non
     assert (told["record"]["taken_in_order_of"], shuffled["record"]["taken_in_order_of"]) == ("arrival", "care")
     for policy in POLICIES:
         assert shuffled["policies"][policy]["by_rule"] == told["policies"][policy]["by_rule"]
+
+
+def test_dropout_is_told_where_it_is_labelled(tmp_path: Path) -> None:
+    """One who left in silence was noticed, one who stayed was not said to go; without such labels nothing is told."""
+    left = [event | {"id": f"b{event['id']}", "client": "ben", "session": f"b{event['session']}"} for event in COURSE]
+    stayed = [rated(number, 38.0) for number in range(1, 13)]
+    events = ndjson(tmp_path / "e", sorted([*left, *stayed], key=itemgetter("occurred_at")))
+    named = [{"client": "anna", "dropped_out": False}, {"client": "ben", "dropped_out": True}]
+    told = found(events, ndjson(tmp_path / "l", named))["labels"]["policies"]["fic-default-2"]
+    assert [told[name]["estimate"] for name in ("dropout_noticed", "stayed_and_said_to_go", "dropout_auc")] == [1, 0, 1]
+    unnamed = found(events, ndjson(tmp_path / "u", [{"client": "anna"}, {"client": "ben"}]))
+    assert "dropout_auc" not in unnamed["labels"]["policies"]["fic-default-2"]
+
+
+def test_examples_do_not_depend_on_the_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same courses are shown however the file was cut, those first on which policies disagree."""
+    made = caseload(3, START, Clinic(clients=60, clinicians=4, weeks=20))
+    events = ndjson(tmp_path / "e", [post.event for post in made.posts])
+    asked = Request(events, POLICIES, {})
+    whole = backtest(asked, lambda _: None).examples
+    monkeypatch.setattr(run, "PART_BYTES", 10_000)
+    assert whole
+    assert backtest(asked, lambda _: None).examples == whole
+    assert whole == sorted(whole, key=lambda each: each.agreed)

@@ -28,7 +28,10 @@ def judge(judged: Sequence[Judged], policies: Sequence[str]) -> dict[str, dict[s
     """
     known = truth([each.case for each in judged])
     draws = resamples(_SEED, known.clients, max(50, min(RESAMPLES, _DRAWN_AT_MOST // max(1, known.clients))))
-    return {name: _policy(known, _spoke(judged, place), draws) for place, name in enumerate(policies)}
+    return {
+        name: _policy(known, _spoke(judged, place), draws) | _dropout(judged, place, draws)
+        for place, name in enumerate(policies)
+    }
 
 
 def _spoke(judged: Sequence[Judged], place: int) -> Floats:
@@ -53,6 +56,18 @@ def _policy(known: Truth, spoke: Floats, draws: Draws) -> dict[str, Any]:
         "ruptures": int(caught.size),
         **_burden(burden),
     }
+
+
+def _dropout(judged: Sequence[Judged], place: int, draws: Draws) -> dict[str, Any]:
+    """Of the courses labelled with it: who dropped out and was noticed, and who stayed and was said to go."""
+    left, stayed = (np.array([each.dropped_out is which for each in judged], float) for which in (True, False))
+    if not left.any() and not stayed.any():
+        return {}
+    absent = np.array([each.absent[place] for each in judged], float)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        noticed, cried = (weigh(draws, absent * of) / weigh(draws, of) for of in (left, stayed))
+    told = {"dropout_noticed": noticed, "stayed_and_said_to_go": cried, "dropout_auc": (1 + noticed - cried) / 2}
+    return {name: _told(interval(values)) for name, values in told.items()}
 
 
 def _burden(burden: Burden) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,8 +31,13 @@ class PolicyTally:
 
 
 class Example(NamedTuple):
-    """A course to look at: totals by session, and which policies spoke where. No reference of anybody."""
+    """A course to look at: totals by session, and which policies spoke where. No reference of anybody.
 
+    Those come first on which policies disagree; `drawn` puts them in an order that the parts do not change.
+    """
+
+    agreed: bool
+    drawn: int
     instrument: str
     totals: tuple[float | None, ...]
     spoke: tuple[tuple[int, ...], ...]
@@ -43,6 +49,9 @@ class Judged(NamedTuple):
 
     case: Case
     spoke: tuple[tuple[bool, ...], ...]
+    dropped_out: bool | None = None
+    absent: tuple[bool, ...] = ()
+    """Of each policy: whether it said that the client was disengaging."""
 
 
 @dataclass(slots=True)
@@ -112,7 +121,7 @@ class Tally:
                 self.both.update((place, other) for other in spoke)
 
     def _judge(self, courses: Sequence[Lived], label: CourseLabel) -> None:
-        sessions = sorted(each for course in courses for each in course.sessions)
+        sessions = sorted((each for course in courses for each in course.sessions), key=lambda each: each.at)
         self.labels_used += 1
         self.labels_differ += label.sessions is not None and label.sessions != len(sessions)
         if not sessions:
@@ -121,11 +130,19 @@ class Tally:
         spoke = tuple(
             tuple([each.spoke[place] is not None for each in sessions]) for place in range(len(self.policies))
         )
-        self.judged.append(Judged(labelled(len(sessions), known), spoke))
+        absent = tuple(
+            any(alert.kind == "disengaging" for course in courses for alert in course.alerts[place].values())
+            for place in range(len(self.policies))
+        )
+        self.judged.append(Judged(labelled(len(sessions), known), spoke, label.dropped_out, absent))
 
     def _show(self, course: Lived, label: CourseLabel | None) -> None:
-        """Keep a course to look at, while there is room."""
-        if len(self.examples) == EXAMPLES or not any(any(each.spoke) for each in course.sessions):
+        """Keep a course to look at, if it is among the first."""
+        if not any(any(each.spoke) for each in course.sessions):
+            return
+        agreed = all(len(set(map(bool, each.spoke))) == 1 for each in course.sessions)
+        drawn = zlib.crc32(f"{course.client}|{course.episode}".encode())
+        if len(self.examples) == EXAMPLES and (agreed, drawn) >= self.examples[-1][:2]:
             return
         spoke = tuple(
             tuple([at for at, each in enumerate(course.sessions, start=1) if each.spoke[place]])
@@ -133,7 +150,8 @@ class Tally:
         )
         truth = tuple((each.onset, each.end) for each in label.ruptures) if label else ()
         totals = tuple([each.total for each in course.sessions])
-        self.examples.append(Example(course.sessions[0].instrument, totals, spoke, truth))
+        found = Example(agreed, drawn, course.sessions[0].instrument, totals, spoke, truth)
+        self.examples = _first([*self.examples, found])
 
     def add(self, other: Tally) -> None:
         """Those of another part of the caseload."""
@@ -149,4 +167,8 @@ class Tally:
         self.reasons.update(other.reasons)
         self.faults = sorted([*self.faults, *other.faults])[:FAULTS_KEPT]
         self.judged += other.judged
-        self.examples = [*self.examples, *other.examples][:EXAMPLES]
+        self.examples = _first([*self.examples, *other.examples])
+
+
+def _first(examples: list[Example]) -> list[Example]:
+    return sorted(examples, key=lambda each: (each.agreed, each.drawn))[:EXAMPLES]
