@@ -18,7 +18,7 @@ import numpy as np
 from services.alerts.domain.policy import POLICIES, Policy
 from services.lab.population import Course, Floats
 from services.lab.seen import POLICY_NAMES, scale_of, speaks, through
-from services.scoring.domain import cusum, individuals, openfit, residuals, rupture, sequences
+from services.scoring.domain import chance, cusum, individuals, openfit, residuals, rupture, sequences
 from services.scoring.domain.config import DEFAULT, EngineConfig, SeriesConfig
 from services.scoring.domain.signals import Seen
 
@@ -60,7 +60,7 @@ def rules(engine: EngineConfig = DEFAULT, instrument: str = "srs@3") -> tuple[Ru
 def _engine(engine: EngineConfig, config: SeriesConfig) -> tuple[Rule, ...]:
     tail = -log(config.rolling.gate_alpha)
     rates = config.rupture.rates
-    once_in_100 = rupture.evidence_at(rates, 0.01) if rates else log(10)
+    once_in_100 = chance.evidence_at(rates, 0.01) if rates else log(10)
     asked = partial(_asked, engine, config.instrument.key)
     return (
         Rule(DEFAULT_RULE, partial(asked, _log_ratio), once_in_100),

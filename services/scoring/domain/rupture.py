@@ -19,17 +19,17 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
-from math import exp, log
+from math import log
 from typing import Final, NamedTuple
 
 import numpy as np
 
+from services.scoring.domain.chance import Rates, evidence_at, rate
 from services.scoring.domain.normal import Floats, log_above
 
 STATE_VERSION: Final = 1
 _SPREADS: Final = 3
 _MAGNITUDES: Final = 5
-_FINEST: Final = 1e-5
 BOUNDS: Final = (0.03, 0.02, 0.01, 0.005)
 """Shares of ordinary sessions that policies speak in: of each a rare rating tells what would not have been so rare."""
 
@@ -57,7 +57,7 @@ class Config:
     windows: tuple[int, ...]
     onset_chance: float
     grid_points: int
-    rates: tuple[tuple[float, float], ...]
+    rates: Rates
 
 
 class State(NamedTuple):
@@ -190,33 +190,6 @@ def _evidence(config: Config, fallen: float, slid: float) -> Evidence:
     odds = ratio * config.onset_chance / (1 - config.onset_chance)
     log_ratio = log(ratio)
     return Evidence(log_ratio, slid / ratio, odds / (1 + odds), rate(config.rates, log_ratio))
-
-
-def rate(rates: tuple[tuple[float, float], ...], log_ratio: float) -> float:
-    """The share of ordinary sessions with at least this evidence, its logarithm linear between the known points.
-
-    >>> known = ((0.1, 1.0), (0.01, 3.0), (0.001, 5.0))
-    >>> [round(rate(known, each), 4) for each in (-2.0, 1.0, 2.0, 3.0, 6.0)]
-    [1.0, 0.1, 0.0316, 0.01, 0.0003]
-    """
-    if not rates or log_ratio < rates[0][1]:
-        return 1.0
-    place = min(bisect_right(rates, log_ratio, key=lambda each: each[1]), len(rates) - 1)
-    (share, at), (next_share, next_at) = rates[place - 1] if place else rates[0], rates[place]
-    if next_at <= at:
-        return share
-    slope = log(next_share / share) / (next_at - at)
-    return max(_FINEST, exp(log(share) + slope * (log_ratio - at)))
-
-
-def evidence_at(rates: tuple[tuple[float, float], ...], share: float) -> float:
-    """The evidence that this share of ordinary sessions reaches: `rate` turned round.
-
-    >>> round(evidence_at(((0.1, 1.0), (0.01, 3.0), (0.001, 5.0)), 0.0316228), 3)
-    2.0
-    """
-    logs = [-log(each) for each, _ in rates]
-    return float(np.interp(-log(share), logs, [at for _, at in rates]))
 
 
 def _row(state: State) -> tuple[float, ...]:
