@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,7 +21,9 @@ from services.lab.backtest import labels as labels_file
 from services.lab.backtest.findings import findings
 from services.lab.backtest.page import write
 from services.lab.backtest.run import Request, backtest
+from services.lab.fitted_file import engine_of
 from services.platform.errors import ConfigurationError
+from services.scoring.domain.config import DEFAULT as ENGINE
 
 EPILOG = """Examples:
 
@@ -42,6 +45,7 @@ def run(  # noqa: PLR0917 - typer passes options by name
     events: Annotated[Path | None, typer.Option(help="Recorded events, NDJSON.", show_default=False)] = None,
     tenant: Annotated[str | None, typer.Option(help="Instead of a file: all that is in this tenant's inbox.")] = None,
     labels: Annotated[Path | None, typer.Option(help="What really happened, where somebody knows: NDJSON.")] = None,
+    fitted: Annotated[Path | None, typer.Option(help="A clinic's own parameters, from `attune fit`.")] = None,
     policy: Annotated[list[str] | None, typer.Option(help="A policy by name; again for another beside it.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
     out: Annotated[Path | None, typer.Option(help="One HTML page that needs nothing else.")] = None,
@@ -56,7 +60,8 @@ def run(  # noqa: PLR0917 - typer passes options by name
         made.out.print_json(data=labels_file.schema())
         return
     with _recorded(made, events, tenant) as recorded:
-        asked = _asked(recorded, labels, tuple(policy or (DEFAULT.name,)), cores)
+        engine = engine_of(fitted) if fitted else ENGINE
+        asked = replace(_asked(recorded, labels, tuple(policy or (DEFAULT.name,)), cores), engine=engine)
         found = _found(made, asked, budget, out)
     if as_json:
         made.out.print(json.dumps(found, indent=1), markup=False, highlight=False, soft_wrap=True)
