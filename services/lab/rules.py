@@ -18,7 +18,7 @@ import numpy as np
 from services.alerts.domain.policy import POLICIES, Policy
 from services.lab.population import Course, Floats
 from services.lab.seen import POLICY_NAMES, scale_of, speaks, through
-from services.scoring.domain import chance, cusum, individuals, openfit, residuals, rupture, sequences
+from services.scoring.domain import chance, cusum, individuals, openfit, residuals, sequences
 from services.scoring.domain.config import DEFAULT, EngineConfig, SeriesConfig
 from services.scoring.domain.signals import Seen
 
