@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from services.ingest import episodes
 from services.lab import written
 from services.lab.backtest import run
 from services.lab.backtest.findings import findings
@@ -204,3 +205,32 @@ def test_examples_do_not_depend_on_the_parts(tmp_path: Path, monkeypatch: pytest
     assert whole
     assert backtest(asked, lambda _: None).examples == whole
     assert whole == sorted(whole, key=lambda each: each.agreed)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "null",
+        "[]",
+        "NaN",
+        "[" * 5_000,
+        json.dumps({"specversion": "1.0", "id": "1", "source": "x", "type": "rating.submitted", "data": 5}),
+        json.dumps({"specversion": "1.0", "id": "1", "source": "x", "type": "rating.submitted", "data": ["fact_id"]}),
+        json.dumps(rated(7, 38.0, occurred_at="9999-12-31T23:59:59-14:00")),
+        json.dumps(rated(7, 38.0, client="\ud800")),
+        json.dumps(rated(7, 38.0, version=10**30)),
+    ],
+    ids=lambda line: line[:20],
+)
+def test_no_line_ends_a_backtest(tmp_path: Path, line: str) -> None:
+    """Whatever a generator writes: that line is counted, the others are lived through."""
+    told = found(ndjson(tmp_path / "e", [line, *COURSE]))
+    assert (told["record"]["refused_lines"], told["record"]["events"]) == (1, len(COURSE))
+
+
+def test_an_episode_is_no_longer_than_the_door_allows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the door would refuse is refused here, and says why."""
+    monkeypatch.setattr(episodes, "MAX_FACTS", 4)
+    told = found(ndjson(tmp_path / "e", COURSE))
+    assert told["record"]["refused_lines"] == len(COURSE) - 4
+    assert told["first_refused"][0]["pointer"] == "/episode"

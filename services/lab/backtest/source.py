@@ -20,7 +20,7 @@ import msgspec
 from schemas.errors import ContractError
 from schemas.posted import PostedEvent, PostedRating
 from services.ingest.envelopes import is_cloud_event, plain
-from services.ingest.episodes import Courses
+from services.ingest.episodes import MAX_FACTS, Courses, EpisodeFull
 from services.ingest.handlers import check
 from services.platform.errors import AttuneError
 from services.scoring import wire
@@ -28,6 +28,7 @@ from services.scoring.domain.facts import DAY, Fact, Rating
 
 _LATE: Final = datetime(9000, 1, 1, tzinfo=UTC)
 """Any time in care is past: a caseload may be dated as it likes."""
+_LAST: Final = wire.micros(_LATE.now)
 _CLIENT: Final = UUID(int=0)
 """Courses are placed for one client at a time."""
 
@@ -139,12 +140,13 @@ def _when(text: bytes) -> tuple[int, bool]:
     """When it became known, as far as a line says, and whether that tells of the order of lines."""
     try:
         when = _WHEN.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        known = when.recorded_at or when.occurred_at or when.time
+        at = wire.micros(known) if known is not None and known.tzinfo is not None else None
+    except (msgspec.DecodeError, UnicodeDecodeError, OverflowError):
         return 0, False
-    known = when.recorded_at or when.occurred_at or when.time
-    if known is None or known.tzinfo is None:
+    if at is None or at > _LAST:
         return 0, False
-    return wire.micros(known), when.recorded_at is None and when.version == 1
+    return at, when.recorded_at is None and when.version == 1
 
 
 def clients(part: Path, *, in_order_of_care: bool = False) -> Iterator[Known | Fault]:
@@ -158,6 +160,8 @@ def clients(part: Path, *, in_order_of_care: bool = False) -> Iterator[Known | F
                 taken = _take(known, text)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 taken = ("", "one JSON object a line")
+            except EpisodeFull:
+                taken = ("/episode", f"at most {MAX_FACTS:,} events in one episode")
             if taken is not None:
                 yield Fault(int(number), *taken)
     for reader in known.values():
@@ -168,7 +172,8 @@ def clients(part: Path, *, in_order_of_care: bool = False) -> Iterator[Known | F
 def _take(known: dict[str, _Reader], text: bytes) -> tuple[str, str] | None:
     """Take in a line, or say what is wrong with it."""
     event = msgspec.json.decode(text)
-    if isinstance(event, dict) and "fact_id" in (event.get("data") or event if is_cloud_event(event) else event):
+    body = event.get("data") if isinstance(event, dict) and is_cloud_event(event) else event
+    if isinstance(body, dict) and "fact_id" in body:
         return _take_fact(known, text)
     checked = check(plain(event), _LATE)
     if isinstance(checked, tuple):
