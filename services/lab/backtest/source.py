@@ -28,7 +28,7 @@ from services.scoring.domain.facts import DAY, Fact, Rating
 
 _LATE: Final = datetime(9000, 1, 1, tzinfo=UTC)
 """Any time in care is past: a caseload may be dated as it likes."""
-_LAST: Final = wire.micros(_LATE.now)
+_LAST: Final = wire.micros(_LATE)
 _CLIENT: Final = UUID(int=0)
 """Courses are placed for one client at a time."""
 
