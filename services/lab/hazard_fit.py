@@ -123,10 +123,8 @@ def fitted(table: Table, penalty: float, version: int = 1) -> HazardModel:
 def logits(model: HazardModel, table: Table) -> Floats:
     """Of all rows at once: what `hazard.weigh` says of each of them."""
     places = [table.names.index(name) for name in model.features]
-    cause = model.dropout
-    weights = np.array([*cause.first, cause.later, cause.slope, *cause.weights])
-    values = np.nan_to_num((table.values[:, places] - model.means) / model.scales)
-    return np.asarray(np.hstack((_time(table.session), values)) @ weights)
+    values = (table.values[:, places] - model.means) / model.scales
+    return np.asarray(np.hstack((_time(table.session), np.nan_to_num(values))) @ _weights(model.dropout))
 
 
 def out_of_sample(table: Table, penalty: float, seed: int, told: Told = lambda _: None) -> Floats:
@@ -134,7 +132,10 @@ def out_of_sample(table: Table, penalty: float, seed: int, told: Told = lambda _
     found, fold = np.zeros(table.session.size), _folds(table, seed)
     for each in range(FOLDS):
         apart = fold == each
-        found[apart] = logits(fitted(part(table, ~apart), penalty), part(table, apart))
+        learned, asked = part(table, ~apart), part(table, apart)
+        means, scales = _moments(learned.values)
+        cause = _cause(_design(learned, means, scales), learned.dropped_out, penalty, len(table.names))
+        found[apart] = _design(asked, means, scales) @ _weights(cause)
         told(1)
     return found
 
@@ -171,6 +172,10 @@ def _folds(table: Table, seed: int) -> NDArray[np.int64]:
     return fold[table.person]
 
 
+def _weights(cause: Cause) -> Floats:
+    return np.array([*cause.first, cause.later, cause.slope, *cause.weights])
+
+
 def _moments(values: Floats) -> tuple[Floats, Floats]:
     """Over the rows where each is known."""
     known = np.isfinite(values)
@@ -198,7 +203,7 @@ def _cause(design: Floats, happened: Marks, penalty: float, features: int) -> Ca
         rate = (happened.sum() + 0.5) / (happened.size + 1)
         same = float(np.log(rate / (1 - rate)))
         return Cause((same,) * FIRST_SESSIONS, same, 0.0, (0.0,) * features)
-    found = _regression()(C=penalty, max_iter=500, solver="newton-cholesky").fit(design, happened)
+    found = regression()(C=penalty, max_iter=500, solver="newton-cholesky").fit(design, happened)
     base, weights = float(found.intercept_[0]), found.coef_[0].tolist()
     times, rest = weights[: FIRST_SESSIONS + 2], weights[FIRST_SESSIONS + 2 :]
     first = tuple(base + each for each in times[:FIRST_SESSIONS])
@@ -209,7 +214,12 @@ class FittingLibraryMissing(AttuneError):
     """Scikit-learn is an extra of its own."""
 
 
-def _regression() -> type[Any]:
+def regression() -> type[Any]:
+    """Scikit-learn's logistic regression.
+
+    Raises:
+        FittingLibraryMissing: it is not installed.
+    """
     try:
         from sklearn.linear_model import LogisticRegression  # noqa: PLC0415 - an extra that no service has
     except ImportError as missing:
