@@ -59,10 +59,10 @@ class Table:
     other_end: Marks
 
 
-def tabled(periods: Sequence[Period]) -> Table:
-    """Features that are never known, or never vary, are left out."""
+def tabled(periods: Sequence[Period], keep: tuple[str, ...] = ()) -> Table:
+    """The features to keep; where none are named, those that are ever known and vary."""
     every = np.array([[_number(getattr(each.features, name)) for name in FEATURES] for each in periods])
-    kept = [place for place in range(len(FEATURES)) if _varies(every[:, place])]
+    kept = [FEATURES.index(name) for name in keep] or [at for at in range(len(FEATURES)) if _varies(every[:, at])]
     _, person = np.unique([each.person for each in periods], return_inverse=True)
     return Table(
         names=tuple(FEATURES[place] for place in kept),
@@ -75,7 +75,7 @@ def tabled(periods: Sequence[Period]) -> Table:
 
 
 def fit(periods: Iterable[Period], *, version: int = 1, seed: int = 1, told: Told = lambda _: None) -> HazardModel:
-    """A model with its gate and its card. `told` hears each fold that is done, `FOLDS + 1` of them.
+    """A model with its gate and its card. `told` hears of each model that is made.
 
     Raises:
         TooFewEnds: fewer than 20 dropouts, or than 20 people.
@@ -88,7 +88,7 @@ def fit(periods: Iterable[Period], *, version: int = 1, seed: int = 1, told: Tol
             f"{seen} dropouts, {LEAST_DROPOUTS} are needed to fit anything",
             hint="bring closed episodes with their reasons, or --labels that say who dropped out",
         )
-    penalty = _best_penalty(table, seed)
+    penalty = _best_penalty(table, seed, told)
     tried = out_of_sample(table, penalty, seed, told)
     model = fitted(table, penalty, version)
     told(1)
@@ -156,8 +156,8 @@ def log_loss(logit: Floats, happened: Marks) -> float:
     return float(np.mean(np.logaddexp(0.0, np.where(happened, -logit, logit))))
 
 
-def _best_penalty(table: Table, seed: int) -> float:
-    losses = [log_loss(out_of_sample(table, penalty, seed), table.dropped_out) for penalty in PENALTIES]
+def _best_penalty(table: Table, seed: int, told: Told) -> float:
+    losses = [log_loss(out_of_sample(table, penalty, seed, told), table.dropped_out) for penalty in PENALTIES]
     return PENALTIES[int(np.argmin(losses))]
 
 
