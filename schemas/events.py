@@ -260,6 +260,22 @@ class Signal(Contract):
     details: dict[str, Finite | None] = Field(default_factory=dict)
 
 
+class StrainCourse(Contract):
+    """What has become of a strain since the engine saw it: where it stands and, in words, what this session changed.
+
+    `target` is the total that counts as near the level `before`; `sessions` how many were rated since. `lenient` and
+    `strict`: a fall and its recovery by the published criteria of 1 and 2 SD.
+    """
+
+    phase: Literal["none", "open", "provisionally-repaired", "repaired", "unrepaired", "dropped"]
+    steps: tuple[str, ...] = ()
+    before: Finite | None = None
+    target: Finite | None = None
+    sessions: Annotated[int, Field(ge=0)] = 0
+    lenient: Literal["none", "open", "repaired", "lapsed"] = "none"
+    strict: Literal["none", "open", "repaired", "lapsed"] = "none"
+
+
 class Reading(Conclusion):
     """What scoring says about one rating."""
 
@@ -287,6 +303,7 @@ class Reading(Conclusion):
     """How likely a rating this low or lower was; small is surprising."""
     signals: tuple[Signal, ...] = ()
     quality: tuple[str, ...] = ()
+    strain: StrainCourse | None = None
 
 
 class ReadingWithdrawn(Conclusion):

@@ -66,6 +66,7 @@ class ReadingMessage(Message, frozen=True, gc=False, tag="reading"):
     tail_probability: float | None
     signals: Any
     quality: tuple[str, ...]
+    strain: Any
 
 
 class WithdrawnMessage(Message, frozen=True, gc=False, tag="reading.withdrawn"):
@@ -148,6 +149,7 @@ def _reading(shared: _Shared, said: Conclusions, reading: Reading) -> ReadingMes
         tail_probability=reading.tail_probability,
         signals=reading.signals,
         quality=reading.quality,
+        strain=reading.strain,
     )
 
 

@@ -40,6 +40,6 @@ def test_a_state_comes_back_as_it_was() -> None:
 
 
 def test_the_table_holds_little_more_than_the_facts() -> None:
-    """A fact takes less than 350 bytes with everything made from it: names are not repeated in every row."""
+    """A fact takes less than 420 bytes with everything made from it: names are not repeated in every row."""
     held, _ = on_facts(DEFAULT, None, domain_facts())
-    assert len(state.encode(held)) < 350 * len(held.episode.facts)
+    assert len(state.encode(held)) < 420 * len(held.episode.facts)

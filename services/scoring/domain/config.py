@@ -8,9 +8,11 @@ from math import erfc, exp, hypot, pi, sqrt
 from typing import Final
 
 from schemas.instruments import Instrument, Prior, UnknownInstrument, lookup
-from services.scoring.domain import drift, level, rolling, rupture
+from services.scoring.domain import drift, level, quality, repair, rolling, rupture, sequences
 from services.scoring.domain.rates import RATES
 
+SILENT_FROM: Final = 5
+"""Ratings in a row at the best possible value that are told as no information."""
 ENGINE_VERSION: Final = 2
 """Raise it with any change that may change a published number: every reading is then made anew."""
 
@@ -40,6 +42,9 @@ class ChangeConfig:
     windows: tuple[int, ...]
     onset_chance: float
     grid_points: int
+    strain_rate: float
+    strain_drop_share: float
+    """From which rarity and fall on the engine follows a strain to its repair; when to tell somebody is policy's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,11 @@ class SeriesConfig:
     rupture: rupture.Config
     drift: drift.Config
     level: level.Config
+    repair: repair.Config
+    sequences: sequences.Config
+    quality: quality.Config
+    strain_rate: float
+    strain_drop: float
 
 
 DEFAULT: Final = EngineConfig(
@@ -103,6 +113,8 @@ DEFAULT: Final = EngineConfig(
         windows=(2, 4),
         onset_chance=0.03,
         grid_points=61,
+        strain_rate=0.01,
+        strain_drop_share=0.05,
     ),
     attendance=AttendanceConfig(
         amber_days=21.0,
@@ -136,6 +148,11 @@ def series_config(engine: EngineConfig, instrument_key: str) -> SeriesConfig | U
         rupture=rupture_config(engine, instrument, prior),
         drift=_drift(engine, instrument, prior),
         level=level.Config(fall=round(engine.check_in_fall_share * instrument.total.span, 6)),
+        repair=repair.scaled(instrument.total),
+        sequences=sequences.scaled(instrument.total),
+        quality=quality.Config(instrument.total, silent_from=SILENT_FROM),
+        strain_rate=engine.change.strain_rate,
+        strain_drop=round(engine.change.strain_drop_share * instrument.total.span, 6),
     )
 
 

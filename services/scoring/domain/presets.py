@@ -114,14 +114,7 @@ def own_rules(scale: Scale) -> own_runs.Config:
 
 
 def rupture_sequences(scale: Scale) -> sequences.Config:
-    return sequences.Config(
-        pooled_sd=_points(scale, 2.2),
-        lenient_sds=1.0,
-        strict_sds=2.0,
-        repair_share=0.75,
-        window_sessions=3,
-        own_from=5,
-    )
+    return sequences.scaled(scale)
 
 
 def own_change(scale: Scale) -> falls.Config:

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Final, Literal, NamedTuple
 
+from schemas.instruments import Scale
+
 STATE_VERSION = 1
 CRITERIA: Final = ("lenient-1sd", "strict-2sd")
 Phase = Literal["none", "open", "repaired", "lapsed"]
@@ -73,6 +75,23 @@ class Reading(NamedTuple):
     lenient: Sequence
     strict: Sequence
     reason: str
+
+
+def scaled(scale: Scale) -> Config:
+    """The constants on a scale: an SD of 2.2 of the SRS's 40 points until the client's own is known.
+
+    >>> from schemas.instruments import lookup
+    >>> scaled(lookup("srs@3").total).pooled_sd
+    2.2
+    """
+    return Config(
+        pooled_sd=round(0.055 * scale.span, 6),
+        lenient_sds=1.0,
+        strict_sds=2.0,
+        repair_share=0.75,
+        window_sessions=3,
+        own_from=5,
+    )
 
 
 def start(config: Config) -> State:  # noqa: ARG001 - every module of the domain starts alike

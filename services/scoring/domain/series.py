@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from schemas.instruments import Rater, Scored, UnknownInstrument, index, score
-from services.scoring.domain import drift, drop, level, quality, rolling, rupture
+from services.scoring.domain import drift, drop, level, quality, repair, rolling, rupture, sequences
 from services.scoring.domain.config import EngineConfig, SeriesConfig, series_config, upwards
 from services.scoring.domain.course import Observation
 from services.scoring.domain.signals import DETECTORS, OUTCOME_DETECTORS, Seen, Signal, published
@@ -34,6 +34,22 @@ class Expectation:
 
 
 @dataclass(frozen=True, slots=True)
+class Strain:
+    """What has become of a strain since the engine saw it: the phase, what it came through at this session, and why.
+
+    `lenient` and `strict`: the phase of a fall and its recovery by the published criteria (1 and 2 SD).
+    """
+
+    phase: repair.Phase
+    steps: tuple[str, ...]
+    before: float | None
+    target: float | None
+    sessions: int
+    lenient: sequences.Phase
+    strict: sequences.Phase
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """What is said about one rating, on the instrument's own scale unless named otherwise."""
 
@@ -57,6 +73,16 @@ class Reading:
     tail_probability: float | None = None
     signals: tuple[Signal, ...] = ()
     quality: tuple[str, ...] = ()
+    strain: Strain | None = None
+
+
+class Allied(NamedTuple):
+    """What is followed of alliance measures only."""
+
+    rupture: rupture.State
+    repair: repair.State
+    sequences: sequences.State
+    quality: quality.State
 
 
 class State(NamedTuple):
@@ -65,9 +91,9 @@ class State(NamedTuple):
     ratings: int
     clinician_id: str | None
     rolling: rolling.State
-    rupture: rupture.State
     drop: drop.State
     drift: drift.State
+    allied: Allied | None = None
     version: int = STATE_VERSION
 
 
@@ -96,9 +122,18 @@ def _fresh(config: SeriesConfig, ratings: int, clinician_id: str | None) -> Stat
         ratings,
         clinician_id,
         rolling.start(config.rolling),
-        rupture.start(config.rupture),
         drop.start(_DROP),
         drift.start(config.drift),
+        _allies(config) if config.instrument.family == "alliance" else None,
+    )
+
+
+def _allies(config: SeriesConfig) -> Allied:
+    return Allied(
+        rupture.start(config.rupture),
+        repair.start(config.repair),
+        sequences.start(config.sequences),
+        quality.start(config.quality),
     )
 
 
@@ -120,18 +155,45 @@ def _full(
 ) -> tuple[State, Reading]:
     up = upwards(config.instrument, total)
     rolling_state, rolled = rolling.step(config.rolling, before.rolling, up)
-    rupture_state, change = _change(config, before.rupture, up)
     drop_state, fallen = drop.step(_DROP, before.drop, up)
     drift_state, drifted = drift.step(config.drift, before.drift, up)
     asked = level.read(config.level, config.instrument, total, observation.rating.items, fallen.fall)
-    number = before.ratings + 1
-    after = State(number, before.clinician_id, rolling_state, rupture_state, drop_state, drift_state)
-    return after, _reading(config, observation, number, scored, Seen(rolled, change, fallen, drifted, asked))
+    after = before._replace(ratings=before.ratings + 1, rolling=rolling_state, drop=drop_state, drift=drift_state)
+    seen = Seen(rolled, None, fallen, drifted, asked)
+    if before.allied is None:
+        return after, _reading(config, observation, after.ratings, scored, seen)
+    allied, change, strain, silent = _ally(config, before.allied, observation.fact.occurred_at, (up, rolled.expected))
+    made = _reading(config, observation, after.ratings, scored, seen._replace(rupture=change))
+    return after._replace(allied=allied), replace(made, strain=strain, quality=(*made.quality, *silent))
 
 
-def _change(config: SeriesConfig, state: rupture.State, score: float) -> tuple[rupture.State, rupture.Reading | None]:
-    """Whether the alliance changed: asked of alliance measures only."""
-    return rupture.read(config.rupture, state, score) if config.instrument.family == "alliance" else (state, None)
+def _ally(
+    config: SeriesConfig, state: Allied, at: int, rated: tuple[float, rolling.Expected | None]
+) -> tuple[Allied, rupture.Reading | None, Strain, tuple[str, ...]]:
+    """What is asked of alliance measures only: whether it changed, what became of that, whether ratings inform."""
+    score, expected = rated
+    changed, change = rupture.read(config.rupture, state.rupture, score)
+    strain = _strain(config, change, expected)
+    repaired, mended = repair.step(config.repair, state.repair, repair.Session(at, score, strain))
+    followed, sequence = sequences.step(config.sequences, state.sequences, score)
+    informed, quality_of = quality.step(config.quality, state.quality, score)
+    silent = ("always-at-best",) if quality_of.informative is False else ()
+    return Allied(changed, repaired, followed, informed), change, _told(mended, sequence), silent
+
+
+def _strain(
+    config: SeriesConfig, change: rupture.Reading | None, expected: rolling.Expected | None
+) -> repair.Strain | None:
+    """What opens a strain: as rare and as far below the usual as the engine's own line asks."""
+    if change is None or expected is None or change.evidence.rate >= config.strain_rate:
+        return None
+    return repair.Strain(expected.mean, expected.drop) if expected.drop >= config.strain_drop else None
+
+
+def _told(mended: repair.Reading, sequence: sequences.Reading) -> Strain:
+    before, target = (None if each is None else published(each) for each in (mended.before, mended.target))
+    steps = tuple([each.reason for each in mended.transitions])
+    return Strain(mended.phase, steps, before, target, mended.sessions, sequence.lenient.phase, sequence.strict.phase)
 
 
 def _reading(config: SeriesConfig, observation: Observation, number: int, scored: Scored, seen: Seen) -> Reading:
