@@ -11,7 +11,7 @@ from schemas.events import EpisodeSnapshot, Reading
 from services.alerts.web.chart import Series, expected_band, expected_index, series
 from services.alerts.web.records import Alert, Case
 from services.alerts.web.sparkline import Mark, Spark, spark
-from services.alerts.web.words import Tone, ago, count, day, number, title, tone
+from services.alerts.web.words import Tone, ago, count, day, number, quality_words, title, tone
 
 SPARK_SESSIONS = 16
 UNKNOWN_REFERENCE = "reference not available"
@@ -130,8 +130,13 @@ def quality_notes(readings: Iterable[Reading]) -> list[str]:
     return [
         f"{day(reading.occurred_at)}: {note}"
         for reading in sorted(readings, key=lambda reading: reading.occurred_at, reverse=True)
-        for note in (*reading.quality, *([reading.why_no_total] if reading.why_no_total else []))
+        for note in _notes(reading)
     ]
+
+
+def _notes(reading: Reading) -> list[str]:
+    without = [reading.why_no_total] if reading.why_no_total else []
+    return [*map(quality_words, reading.quality), *without]
 
 
 def urgency(alert: Alert) -> tuple[bool, int, datetime]:
@@ -167,7 +172,7 @@ def _session_row(reading: Reading, alerts: Sequence[Alert]) -> SessionRow:
         rating="no total" if reading.total is None else number(reading.total),
         level=_level(reading),
         expected=_between(*band) if band else "not yet",
-        notes=(*reading.quality, *([reading.why_no_total] if reading.why_no_total else [])),
+        notes=(*(reading.strain.steps if reading.strain else ()), *_notes(reading)),
         tones=tuple(tone(alert.kind, alert.severity) for alert in raised),
     )
 

@@ -55,6 +55,24 @@ RESOLUTIONS: dict[str, str] = {
 }
 """Why an alert is done with. Chosen, never written: free text about a client belongs in the clinic's own notes."""
 
+_QUALITY: dict[str, str] = {
+    "rushed": "filled in within seconds",
+    "all-items-at-worst": "every answer at the worst end: worth asking before believing",
+    "all-items-at-extremes": "every answer at one end or the other: worth asking before believing",
+    "low-first-rating": "an unusually low first rating: worth asking before believing",
+    "mirrored": "may have been read the other way round: worth asking",
+    "always-at-best": "the best possible rating time after time: no information, not a sign that all is well",
+}
+
+
+def quality_words(flag: str) -> str:
+    """What a flag of the engine's means; one that is new here is told as it is.
+
+    >>> quality_words("rushed")
+    'filled in within seconds'
+    """
+    return _QUALITY.get(flag, flag)
+
 
 def tone(kind: AlertKind, severity: Severity) -> Tone:
     """A risk answer is one at every severity.
