@@ -8,14 +8,16 @@ from typing import Final
 
 import numpy as np
 
+from schemas.instruments import Prior, Source
 from services.lab.clinics import instrument_of
 from services.lab.hazard_fit import End, Period
 from services.lab.population import Course, Floats, Population
 from services.lab.seen import scale_of
 from services.scoring.domain import hazard, rupture
-from services.scoring.domain.config import DEFAULT, SeriesConfig
+from services.scoring.domain.config import DEFAULT, SeriesConfig, series_config
 
 _SRS_SPAN: Final = 40.0
+_ITS_OWN: Final = Source("the invented clinic's own parameters", "simulated")
 
 
 def periods(courses: Sequence[Course], population: Population, *, name: str = "") -> Iterator[Period]:
@@ -52,10 +54,12 @@ def _therapist(course: Course, session: int) -> str | None:
 
 
 def _known(population: Population) -> SeriesConfig:
-    """The engine's configuration with the clinic's own prior."""
-    shipped = scale_of(DEFAULT, instrument_of(population))
-    own = replace(shipped.rupture, mu0=population.mean, sb=population.between_sd, sw=population.within_sd)
-    return replace(shipped, rupture=own)
+    """The engine's configuration with the clinic's own prior, as `attune fit` would have it."""
+    key = instrument_of(population)
+    prior = Prior(population.mean, population.between_sd, population.within_sd, _ITS_OWN)
+    config = series_config(replace(DEFAULT, priors=((key, prior),)), key)
+    assert isinstance(config, SeriesConfig)  # the generator rates with known instruments alone
+    return config
 
 
 def true_logits(courses: Sequence[Course], population: Population) -> Floats:

@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 STATE_VERSION: Final = 1
 FIRST_SESSIONS: Final = 6
 HORIZON: Final = 3
-_FORTIETHS_BELOW: Final = 1.0
+_FORTIETHS_BELOW: Final = 3.0
 _USUAL_RATINGS: Final = 1.5
 _STANDS: Final = 0.7
 _LONGEST_GAP: Final = 4.0
@@ -27,7 +27,7 @@ _LONGEST_GAP: Final = 4.0
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """`usual`: of the clinic's ratings, in points upwards (`drift.Config.usual`); `unit`: a fortieth of the scale."""
+    """`usual`: the clinic's level in points, upwards (`rolling.Config.mu0`); `unit`: a fortieth of the scale."""
 
     usual: float
     unit: float
@@ -54,7 +54,7 @@ class Features(NamedTuple):
 
     session: int
     shortfall: float | None
-    """Below what is common in the clinic: its usual rating less one fortieth; 0 above it."""
+    """Below what is common in the clinic: its level less 3; 0 above it."""
     fall: float | None
     """Below the client's own usual, earlier ratings shrunk to the clinic's usual; 0 above it."""
     level: float | None
@@ -99,7 +99,7 @@ def step(config: Config, state: State, ended: Ended) -> tuple[State, Features]:
     >>> state, first = step(srs, start(srs), Ended(38.0))
     >>> state, second = step(srs, state, Ended(31.0, change=0.4, gap_days=14))
     >>> second.session, second.shortfall, second.fall, second.late, second.missed
-    (2, 6.0, 7.0, 1.0, None)
+    (2, 4.0, 7.0, 1.0, None)
     """
     after = _taken(state, ended)
     return after, Features(

@@ -174,7 +174,7 @@ def shipped(instrument: Instrument) -> Config:
     figure = next((each for each in instrument.figures if each.name == _OWN_FIGURE), None)
     unit = scale.span / _ORS_SPAN
     return Config(
-        curve=_surrogate(scale.low, unit, _SURROGATE if instrument.key == "ors@1" else _SCALED),
+        curve=surrogate(scale.low, unit, _SURROGATE if instrument.key == "ors@1" else _SCALED),
         low=scale.low,
         high=scale.high,
         cutoff=_functional(instrument),
@@ -183,7 +183,7 @@ def shipped(instrument: Instrument) -> Config:
     )
 
 
-def _surrogate(low: float, unit: float, source: Source) -> Curve:
+def surrogate(low: float, unit: float, source: Source) -> Curve:
     """`x0` in points above the scale's end, as the ORS begins at 0."""
     per_point = _CORRELATION - 1
     gain = (_POST - _CORRELATION * _PRE) * unit - per_point * low
