@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from services.lab import bounded, further, report, written
+from services.lab import bounded, calibration, further, report, written
 from services.lab.caseload import Clinic, caseload
 from services.lab.clinics import CLINICS
 from services.lab.comparison import Comparison, compare
@@ -100,6 +100,23 @@ def bound_(
     if write is not None:
         report.write_into(write, "bound", made)
     typer.echo(made)
+
+
+@app.command(name="calibration")
+def calibration_(
+    fitted_on: Annotated[int, typer.Option(min=250, help="Clients that parameters are fitted to.")] = 1_500,
+    tried_on: Annotated[int, typer.Option(min=250, help="Other clients that they are tried on.")] = 8_000,
+    clinic: Annotated[list[str] | None, typer.Option(help="Only this invented clinic; may be repeated.")] = None,
+    cores: Annotated[int, typer.Option(min=1, help="Processes; the numbers do not depend on it.")] = os.cpu_count()
+    or 1,
+) -> None:
+    """Do clinics get the false alarms that `fit` promised? One row an invented clinic."""
+    wanted = clinic or list(CLINICS)
+    if unknown := sorted(set(wanted) - CLINICS.keys()):
+        raise typer.BadParameter(f"{unknown[0]!r} is none of: {', '.join(CLINICS)}", param_hint="--clinic")
+    size = calibration.Size(fitted_on, tried_on)
+    with _bar("fitting clinics", len(wanted)) as told:
+        typer.echo(calibration.markdown(list(calibration.calibrated(wanted, size, cores, told))))
 
 
 def _prepared(command: str, page: Path | None, figures: Path | None) -> None:

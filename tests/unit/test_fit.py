@@ -1,0 +1,121 @@
+"""Fitting a clinic's parameters: what it is made from, that it is deterministic, and that its rates are kept."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from schemas.instruments import Instrument, lookup
+from services.cli.app import run
+from services.cli.invocation import Invocation
+from services.lab import alike
+from services.lab.calibration import Size, of_clinic
+from services.lab.fit import TooFewClients, fit
+from services.lab.fit_source import ratings
+from services.lab.fitted_file import read
+from services.lab.generator import simulate
+from services.scoring.domain.config import upwards
+
+
+def instrument(key: str = "srs@3") -> Instrument:
+    found = lookup(key)
+    assert isinstance(found, Instrument)
+    return found
+
+
+def rating(client: str, day: int, total: float, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - as events are posted
+    form = {"instrument": more.pop("instrument", "srs@3"), "total": total, "rater": more.pop("rater", "client")}
+    return {
+        "type": "rating.submitted",
+        "id": f"{client}-{day}-{form['rater']}-{form['instrument']}",
+        "client": client,
+        "occurred_at": f"2026-03-{day:02d}T10:00:00Z",
+        "rating": form,
+    } | more
+
+
+def written(folder: Path, events: list[dict[str, Any]]) -> Path:
+    path = folder / "events.ndjson"
+    path.write_text("".join(json.dumps(event) + "\n" for event in events), "utf-8")
+    return path
+
+
+def test_courses_are_parted_as_the_engine_parts_them(tmp_path: Path) -> None:
+    """By instrument and clinician, in the order of care, upwards; retracted ones and therapists' are left out."""
+    events = [
+        rating("A", 8, 33.0, clinician="T-1"),
+        rating("A", 1, 35.0, clinician="T-1"),
+        rating("A", 15, 20.0),
+        rating("A", 22, 38.0, clinician="T-2"),
+        rating("B", 1, 20.0, instrument="phq-9@1"),
+        rating("B", 2, 30.0),
+        {"type": "rating.retracted", "id": "B-2-client-srs@3", "client": "B", "version": 2}
+        | {"occurred_at": "2026-03-02T10:00:00Z"},
+        {"type": "rating.submitted", "id": "no client"},
+    ]
+    found = ratings(written(tmp_path, events))
+    assert found.series == {"srs@3": [[35.0, 33.0, 20.0], [38.0]], "phq-9@1": [[upwards(instrument("phq-9@1"), 20.0)]]}
+    assert (found.refused, found.first_fault and found.first_fault.line) == (1, 8)
+
+
+def test_too_few_clients_keep_what_is_shipped() -> None:
+    """It says how many there are and how many are needed."""
+    with pytest.raises(TooFewClients, match=r"srs@3: 1 clients .* 200 are needed"):
+        fit(instrument(), [[30.0, 31.0], [32.0]])
+
+
+def test_the_command_writes_what_it_shows_and_the_same_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Events in, a file and its card out; the same seed, the same file."""
+    monkeypatch.setattr(alike, "SIMULATED", 1_000)
+    courses = simulate(7, 230)
+    events = [
+        rating(f"C-{client}", session + 1, total, id=f"{client}-{session}")
+        for client, course in enumerate(courses)
+        for session, total in enumerate(course.totals)
+    ]
+    path = written(tmp_path, events)
+    said = [attune("fit", "--events", str(path), "--out", str(tmp_path / name)) for name in ("one", "two")]
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+    found = read(tmp_path / "one")
+    assert f"{found.parameters['srs@3'].mu0:.2f}" in said[0]
+    card = found.card["srs@3"]
+    assert card["log_likelihood_a_rating"] >= card["log_likelihood_a_rating_shipped"]
+    assert card["mean_simulated"] == pytest.approx(card["mean_real"], abs=0.5)
+    assert "log-likelihood of a rating" in attune("fit", "show", str(tmp_path / "one"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wanted"),
+    [
+        (("fit", "--out", "x"), "--events FILE or --tenant NAME"),
+        (("fit", "--events", "nowhere", "--out", "x"), "nowhere cannot be read"),
+        (("fit", "--events", "x", "--out", "y", "--instrument", "srs"), "no instrument srs"),
+        (("fit", "show", "nowhere"), "nowhere cannot be read"),
+    ],
+)
+def test_what_is_missing_is_one_line(arguments: tuple[str, ...], wanted: str) -> None:
+    """What is wrong and what to do next, with exit code 2."""
+    assert wanted in attune(*arguments, code=2)
+
+
+def test_a_fitted_clinic_gets_the_false_alarms_it_was_promised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where clients rate low, and the shipped rates give nearly twice as many. More clinics: the lab's command."""
+    monkeypatch.setattr(alike, "SIMULATED", 8_000)
+    found = of_clinic("low ratings", Size(1_500, 2_000))
+    assert all(abs(each.estimate - 1) < 0.25 for each in found.fitted[:2])
+    assert all(each.estimate > 1.5 for each in found.shipped)
+
+
+def attune(*arguments: str, code: int = 0) -> str:
+    out = io.StringIO()
+    console = Console(file=out, width=240)
+    ended = run(arguments, Invocation({}, out=console, say=console))
+    assert ended == code, out.getvalue()
+    return out.getvalue()
