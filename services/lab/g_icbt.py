@@ -116,12 +116,12 @@ def known_by(person: Person, day: float = float(UNTIL_DAY)) -> tuple[float, ...]
     )
 
 
-def forecast(people: Sequence[Person], seed: int = 1, resamples: int = 1_000) -> Forecast:
-    """Cross-validated by person, ten times over with other folds; intervals by person."""
+def forecast(people: Sequence[Person], seed: int = 1, resamples: int = 1_000, repeats: int = REPEATS) -> Forecast:
+    """Cross-validated by person, ten times over with other folds unless told otherwise; intervals by person."""
     every = np.array([known_by(person) for person in people])
     stopped = np.array([person.stopped for person in people])
-    full = _out_of_sample(every, stopped, seed)
-    counts = _out_of_sample(every[:, : len(COUNTS)], stopped, seed)
+    full = _out_of_sample(every, stopped, seed, repeats)
+    counts = _out_of_sample(every[:, : len(COUNTS)], stopped, seed, repeats)
     number = np.arange(len(people))
     told = ("auc", "pr-auc", "brier", "calibration slope")
     measures: dict[str, Measure] = {name: MEASURES[name] for name in told}
@@ -135,17 +135,17 @@ def forecast(people: Sequence[Person], seed: int = 1, resamples: int = 1_000) ->
     )
 
 
-def _out_of_sample(values: Floats, stopped: Marks, seed: int) -> Floats:
+def _out_of_sample(values: Floats, stopped: Marks, seed: int, repeats: int) -> Floats:
     """The mean logit of each person over the repeats, always by models that never saw them."""
     rng, total = np.random.default_rng(seed), np.zeros(stopped.size)
-    for _ in range(REPEATS):
+    for _ in range(repeats):
         fold = _folds(rng, stopped)
         for each in range(FOLDS):
             apart = fold == each
             mean, scale = values[~apart].mean(axis=0), values[~apart].std(axis=0) + 1e-9
             model = regression()(C=PENALTY).fit((values[~apart] - mean) / scale, stopped[~apart])
             total[apart] += model.decision_function((values[apart] - mean) / scale)
-    return total / REPEATS
+    return total / repeats
 
 
 def _folds(rng: np.random.Generator, stopped: Marks) -> NDArray[np.int64]:

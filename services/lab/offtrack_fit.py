@@ -1,10 +1,10 @@
-"""A clinic's own expected response, from its closed episodes: final score on intake, bands from the quantiles it has.
+"""A clinic's own expected response, from its closed episodes: gain on intake and ln session, bands from quantiles.
 
-    gain ~ gain + per_point x0        by least squares over the episodes' last scores, where `ln t` is at its full share
-    residual                          (q75 - q25) / 1.349 of what is left over, scaled to the full course
+    gain_t ~ (gain + per_point x0) ln t / ln 10     least squares over every score after the first, each divided by
+                                                     its spread; through 0 at the first session
+    residual                                         (q75 - q25) / 1.349 of what is left over, as at session 10
 
-Every later score is used: its gain is regressed on `ln t / ln sessions` and that times the intake, through 0 at the
-first session. Scores run upwards; only episodes that are closed and have two scores or more.
+Scores run upwards; only closed episodes with two scores or more.
 """
 
 from __future__ import annotations
@@ -61,7 +61,8 @@ def _source(episodes: int) -> Source:
 
 def _curve(episodes: Sequence[Sequence[float]], version: int = 1) -> Curve:
     share, intake, gain = _rows(episodes)
-    gained, per_point = np.linalg.lstsq(np.column_stack((share, share * intake)), gain, rcond=None)[0]
+    even = np.sqrt(share)  # scatter grows with it: divided by it, all rows weigh alike
+    gained, per_point = np.linalg.lstsq(np.column_stack((even, even * intake)), gain / even, rcond=None)[0]
     left = (gain - share * (gained + per_point * intake)) / np.sqrt(share)
     low, high = np.quantile(left, (0.25, 0.75))
     residual = float(high - low) / _QUARTILES_IN_SDS
