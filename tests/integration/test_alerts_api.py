@@ -83,7 +83,7 @@ async def test_an_alert_explains_itself_and_is_acted_upon_once(desk: Desk) -> No
     path = f"/v1/alerts/{(await desk.get('/v1/alerts', kind='rupture-possible')).json()['alerts'][0]['id']}"
     detail = await desk.get(path)
     assert detail.headers["cache-control"] == "no-store"
-    assert detail.json()["evidence"]["threshold"] == "tail probability below 0.02 and at least 3"
+    assert detail.json()["evidence"]["threshold"] == "rate below 0.01 and drop at least 2 and slide below 0.5"
     assert [step["action"] for step in detail.json()["steps"]] == ["opened"]
     for _ in range(2):
         assert (await desk.post(f"{path}/acknowledge")).json()["state"] == "acknowledged"
