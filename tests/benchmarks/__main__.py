@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.benchmarks import (
+    alerts,
     append,
     door,
     latency,
@@ -34,6 +35,7 @@ FAMILIES: dict[str, Callable[[int], Awaitable[list[Row]]]] = {
     "recovery": recovery.rows,
     "scaling": scaling.rows,
     "relay": relay.rows,
+    "alerts": alerts.rows,
     "latency": latency.rows,
     "standstill": standstill.rows,
 }
