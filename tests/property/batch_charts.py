@@ -18,6 +18,7 @@ from services.scoring.domain import (
     ewma,
     falls,
     individuals,
+    off_track,
     openfit,
     own_cusum,
     own_runs,
@@ -240,6 +241,16 @@ def sudden_loss(config: sudden.Config, scores: Scores) -> float | None:
     return points if large and pre.mean() - post.mean() > t * pooled else 0.0
 
 
+def expected_response(config: off_track.Config, scores: Scores) -> float | None:
+    """Domain brief 3.1, by its numbers: 19, 27, 8 and .45 of the ORS, in fortieths of the scale."""
+    if len(scores) < 2:
+        return None
+    unit, share = (config.high - config.low) / 40, log(min(len(scores), 10)) / log(10)
+    intake, last = ((each - config.low) / unit for each in (scores[0], scores[-1]))
+    goal = 27 + 0.45 * (intake - 19)
+    return (min(max(intake + (goal - intake) * share, 0.0), 40.0) - last) / (8 * sqrt(1 - 0.45**2) * sqrt(share))
+
+
 def dashboard(config: openfit.Config, scores: Scores) -> float | None:
     fell = len(scores) > 1 and round(scores[-2] - scores[-1], 6) >= config.fall
     return float(scores[-1] < config.cutoff or fell)
@@ -260,5 +271,6 @@ BATCH: Final[dict[str, Callable[[Any, Scores], float | None]]] = {
     "own-runs": own_rules,
     "sequences": deflection,
     "sudden-loss": sudden_loss,
+    "off-track": expected_response,
     "openfit": dashboard,
 }

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from math import log, sqrt
 from typing import Final, Literal, NamedTuple
 
-from schemas.instruments import Instrument, Source
+from schemas.instruments import Instrument, Scale, Source
 
 STATE_VERSION: Final = 1
 LEAST_SCORES: Final = 2
@@ -181,6 +181,12 @@ def shipped(instrument: Instrument) -> Config:
         deterioration=figure.value if figure else 5 * unit,
         deterioration_source=figure.source if figure else _SCALED,
     )
+
+
+def on_scale(scale: Scale) -> Config:
+    """The surrogate on any scale that runs upwards and has no cut-off: for laws and comparison."""
+    unit = scale.span / _ORS_SPAN
+    return Config(surrogate(scale.low, unit, _SCALED), scale.low, scale.high, None, 5 * unit, _SCALED)
 
 
 def surrogate(low: float, unit: float, source: Source) -> Curve:
