@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from functools import cache
+from io import StringIO
 from math import log
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from schemas.instruments import Instrument, lookup
+from services.cli.app import run
+from services.cli.invocation import Invocation
 from services.lab import btheb, dropout_study, g_icbt, hazard_file, offtrack_fit
 from services.lab.backtest.labels import read_labels
 from services.lab.caseload import Clinic, caseload
@@ -196,3 +200,30 @@ def test_a_clinics_own_curve_is_found_again() -> None:
     assert found.card["share under 25%"] == pytest.approx(0.25, abs=0.05)
     with pytest.raises(offtrack_fit.TooFewEpisodes, match="300 are needed"):
         offtrack_fit.fit(ors, made[:299])
+
+
+def attune(*arguments: str) -> tuple[int, str]:
+    told = StringIO()
+    console = Console(file=told, width=160)
+    return run(arguments, Invocation({}, out=console, say=console)), told.getvalue()
+
+
+def test_the_command_writes_a_model_and_says_whether_it_may_speak(tmp_path: Path) -> None:
+    """From recorded events to a file that reads back; a name of nobody is printed."""
+    made = caseload(9, datetime(2026, 1, 5, tzinfo=UTC), Clinic(clients=110, clinicians=8, weeks=60))
+    events, labels, out = (str(tmp_path / name) for name in ("events.ndjson", "labels.ndjson", "hazard.json"))
+    write(made, Path(events), Path(labels))
+    ended, told = attune("fit-dropout", "--events", events, "--labels", labels, "--out", out)
+    assert ended == 0
+    assert "gate off: 110 closed episodes, 300 are needed" in told
+    assert "C-0" not in told + Path(out).read_text()
+    assert isinstance(predict(hazard_file.read(Path(out)), rows()[0].features), Off)
+
+
+def test_the_command_says_what_is_missing(tmp_path: Path) -> None:
+    """No file, or nothing to learn from: one line with what to do next."""
+    ended, told = attune("fit-dropout", "--events", str(tmp_path / "none.ndjson"), "--out", str(tmp_path / "h.json"))
+    assert (ended, "cannot be read" in told) == (2, True)
+    (tmp_path / "empty.ndjson").write_text("")
+    ended, told = attune("fit-dropout", "--events", str(tmp_path / "empty.ndjson"), "--out", str(tmp_path / "h.json"))
+    assert (ended, "20 are needed" in told) == (2, True)
