@@ -20,6 +20,9 @@ COMMANDS = (
     ("keys",), ("keys", "create"), ("keys", "list"), ("keys", "revoke"), ("keys", "rotate"),
     ("migrate",), ("migrate", "up"), ("migrate", "down"), ("migrate", "status"),
     ("topics",), ("topics", "create"), ("topics", "list"), ("topics", "check"),
+    ("replay",), ("verify",), ("dead-letters",), ("backtest",), ("fit",), ("fit", "publish"), ("fit", "list"),
+    ("fit", "show"), ("fit-dropout",), ("policy",), ("policy", "list"), ("policy", "show"), ("policy", "diff"),
+    ("policy", "shadow"), ("policy", "shadow", "set"), ("policy", "shadow", "clear"), ("policy", "shadow", "compare"),
 )  # fmt: skip
 
 
