@@ -85,10 +85,10 @@ class _TenantWork:
             first.setdefault(draft.fact_id, draft)
         known = await self._known(first)
         fresh = [draft for fact_id, draft in first.items() if fact_id not in known]
-        created, full = await self._commit(fresh) if fresh else (set[UUID](), set[UUID]())
+        created = await self._commit(fresh) if fresh else set[UUID]()
         known |= {draft.fact_id: (draft.body_hash, draft.receiving.now) for draft in fresh if draft.fact_id in created}
-        # After the insert, what another process committed meanwhile is seen as well.
-        known |= await self._known(draft.fact_id for draft in fresh if draft.fact_id not in created | full)
+        # After the insert, what another process committed meanwhile is seen as well, be it what filled the episode.
+        known |= await self._known(draft.fact_id for draft in fresh if draft.fact_id not in created)
         new = {id(draft) for draft in fresh if draft.fact_id in created}
         return [_verdict(draft, known, created=id(draft) in new) for draft in drafts]
 
@@ -99,13 +99,13 @@ class _TenantWork:
         rows = await self.connection.execute(sql.KNOWN, {"tenant": self.tenant, "ids": ids})
         return {row.event_id: (row.body_hash, row.received_at) for row in rows}
 
-    async def _commit(self, drafts: Sequence[Draft]) -> tuple[set[UUID], set[UUID]]:
-        """Surrogates, episodes, inbox, outbox. Returns the ids that were new, and those that found no room."""
+    async def _commit(self, drafts: Sequence[Draft]) -> set[UUID]:
+        """Surrogates, episodes, inbox, outbox. Returns the ids that were new; who found no room is not among them."""
         clients = await self.vault.surrogates(self.connection, self.tenant, "client", {d.event.client for d in drafts})
         named = {d.event.clinician for d in drafts if d.event.clinician is not None}
         clinicians = await self.vault.surrogates(self.connection, self.tenant, "clinician", named)
         courses = await self._courses(drafts, clients)
-        placed, full = self._place(drafts, clients, clinicians, courses)
+        placed = self._place(drafts, clients, clinicians, courses)
         facts = [(draft, fact_of(draft, who)) for draft, who in placed]
         records = {fact.fact_id: encode_fact(fact) for _, fact in facts}
         created = await self._insert([(draft, fact, records[fact.fact_id].value) for draft, fact in facts])
@@ -113,7 +113,7 @@ class _TenantWork:
         rows = [row for draft, fact in new for row in outgoing(draft, fact, records[fact.fact_id])]
         await append(self.connection, OUTBOX, rows + await self._taken_back(new))
         await self._write(courses.touched(), Counter(fact.episode_id for _, fact in new))
-        return created, full
+        return created
 
     def _token(self, *parts: str) -> UUID:
         return self.vault.token(self.tenant, *parts)
@@ -143,19 +143,18 @@ class _TenantWork:
 
     def _place(
         self, drafts: Sequence[Draft], clients: dict[str, UUID], clinicians: dict[str, UUID], courses: Courses
-    ) -> tuple[list[tuple[Draft, Surrogates]], set[UUID]]:
-        placed, full = [], set()
+    ) -> list[tuple[Draft, Surrogates]]:
+        placed = []
         for draft in sorted(drafts, key=lambda each: (each.event.occurred_at, each.fact_id)):
             client = clients[draft.event.client]
             try:
                 reference = self._reference(draft, client)
                 episode = courses.place(client, reference, draft.event.type, draft.event.occurred_at)
             except EpisodeFull:
-                full.add(draft.fact_id)
                 continue
             clinician = clinicians.get(draft.event.clinician or "")
             placed.append((draft, Surrogates(client, clinician, episode, self._session(draft, client))))
-        return placed, full
+        return placed
 
     def _session(self, draft: Draft, client: UUID) -> UUID | None:
         """The appointment, by the clinic's reference; a rating without one belongs to its day."""
