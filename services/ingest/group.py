@@ -19,6 +19,7 @@ from services.ingest.store import Accepted, Store
 from services.platform import logs
 from services.platform.db import is_transient
 from services.platform.errors import Unavailable
+from services.platform.forever import told_to_end
 
 RETRIES = 3
 RETRY_SECONDS = 0.2
@@ -28,6 +29,12 @@ _log = logs.get("ingest.group")
 
 
 Waiting = tuple[Draft, asyncio.Future[Accepted]]
+
+
+def _fail(group: Sequence[Waiting], error: Exception) -> None:
+    for _, future in group:
+        if not future.done():
+            future.set_exception(error)
 
 
 class GroupCommit:
@@ -85,13 +92,17 @@ class GroupCommit:
             self._some.clear()
         return group
 
-    async def _settle(self, group: Sequence[tuple[Draft, asyncio.Future[Accepted]]]) -> None:
+    async def _settle(self, group: Sequence[Waiting]) -> None:
         try:
             verdicts = await self.commit([draft for draft, _ in group])
+        except asyncio.CancelledError as error:
+            _fail(group, Unavailable("the commit was broken off"))
+            if told_to_end():
+                raise
+            _log.warning("commit broken off, going on", exc_info=error)  # a driver cancels its own waits at times
+            return
         except Exception as error:  # noqa: BLE001 - whatever it was, it belongs to the posts of this group
-            for _, future in group:
-                if not future.done():
-                    future.set_exception(error)
+            _fail(group, error)
             return
         for (_, future), verdict in zip(group, verdicts, strict=True):
             if not future.done():

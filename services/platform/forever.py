@@ -21,14 +21,14 @@ async def forever(name: str, work: Work, *, pause: float, failed: Callable[[], N
         try:
             await work()
         except (Exception, asyncio.CancelledError) as error:
-            if _told_to_end():
+            if told_to_end():
                 raise
             failed()
             logs.get(name).warning("failed, starting again", exc_info=error)
         await asyncio.sleep(pause)
 
 
-def _told_to_end() -> bool:
+def told_to_end() -> bool:
     """Whether it is this task that was cancelled, and not something it waits for."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -15,7 +16,8 @@ from services.ingest.group import GroupCommit
 from services.ingest.handlers import Draft, Receiving, read
 from services.ingest.metrics import IngestMetrics
 from services.ingest.shares import Full
-from services.ingest.store import Store
+from services.ingest.store import Accepted, Store
+from services.platform.errors import Unavailable
 from services.platform.vault import Vault, VaultKeys
 from tests.clinic import rating
 
@@ -60,3 +62,30 @@ async def test_whoever_comes_new_finds_room_however_many_flood(floods: int) -> N
 async def test_the_smallest_queue_still_takes_a_post() -> None:
     """A queue of one is slow, not shut."""
     assert await taken(queue(1), drafts(2)) == 1
+
+
+class BrokenOff(Store):
+    """Its first commit ends as when a driver cancels its own wait; the next ones are taken."""
+
+    commits = 0
+
+    async def accept(self, drafts: Sequence[Draft]) -> list[Accepted]:
+        self.commits += 1
+        if self.commits == 1:
+            raise asyncio.CancelledError
+        return [Accepted("created", draft.fact_id, draft.receiving.now) for draft in drafts]
+
+
+async def test_a_commit_that_somebody_else_cancelled_is_not_the_last() -> None:
+    """Its posts are told that it is unknown whether they were stored, and the next ones are committed."""
+    engine = create_async_engine("postgresql+asyncpg://nobody@/nowhere")
+    store = BrokenOff(engine, Vault(VaultKeys(bytes(32), bytes(32))))
+    group = GroupCommit(store, IngestMetrics(), most_waiting=10, most_together=1)
+    running = asyncio.create_task(group.run())
+    first, second = drafts(2)
+    with pytest.raises(Unavailable):
+        await asyncio.wait_for(group.accept(first), 1)
+    assert (await asyncio.wait_for(group.accept(second), 1)).verdict == "created"
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
