@@ -30,3 +30,11 @@ async def test_a_consumer_that_fetches_no_more_says_so(kafka_bootstrap: str, top
     with pytest.raises(KafkaConnectionError):
         await consumer.getmany(timeout_ms=100)
     await consumer.stop()
+
+
+async def test_stopped_as_soon_as_it_is_started_it_ends_quietly(kafka_bootstrap: str) -> None:
+    """A look that fails at once must show its own fault: no cancellation that nobody asked for, nothing left open."""
+    watched = kafka.consumer(Settings(environment="local", kafka_bootstrap=kafka_bootstrap))
+    await watched.start()
+    await watched.stop()
+    assert not watched._client._conns
