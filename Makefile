@@ -45,7 +45,7 @@ check: $(STAMP) $(DEPLOY_STAMP) ## lint, format, types, the dependency rule, the
 	  'told=$$(PATH=$(CURDIR)/$(BIN):$$PATH {} 2>&1) && echo "ok      {}" || { echo "failed  {}"; echo "$$told"; exit 1; }'
 
 chaos: setup ## every fault there is, for an hour; ARGS="--help" tells more
-	@ATTUNE_LONG_FORM=1 $(BIN)/pytest -q tests/chaos/test_upgrade.py
+	@ATTUNE_LONG_FORM=1 $(BIN)/pytest -q tests/chaos/test_upgrade.py tests/integration/test_relay.py
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
 bench: setup $(BENCH_STAMP) ## measure what has a number to keep, into docs/benchmarks.md

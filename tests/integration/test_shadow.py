@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import sys
+from io import StringIO
 from typing import Any
 
+from rich.console import Console
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -16,6 +16,8 @@ from services.alerts.adapters.batch import Batch, Taker
 from services.alerts.adapters.decisions import Decisions
 from services.alerts.domain.policy import DEFAULT
 from services.alerts.metrics import AlertsMetrics
+from services.cli.app import run
+from services.cli.invocation import Invocation
 from services.platform.clock import HeldClock
 from services.platform.db import transaction
 from tests.alerts_records import DAY, START, TENANT, reading, snapshot, withdrawn
@@ -26,19 +28,11 @@ NAMED = text("insert into access.tenant (tenant_id, name, display_name) values (
 
 async def attune(database: Database, *arguments: str) -> str:
     """The operator's command line."""
-    told = {**os.environ, "ATTUNE_ENVIRONMENT": "local", "ATTUNE_DATABASE_URL": database.url("attune_operator")}
-    command = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "services",
-        *arguments,
-        env=told,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await command.communicate()
-    assert command.returncode == 0, err.decode()
-    return out.decode()
+    out, say = StringIO(), StringIO()
+    environment = {"ATTUNE_ENVIRONMENT": "local", "ATTUNE_DATABASE_URL": database.url("attune_operator")}
+    made = Invocation(environment, out=Console(file=out, soft_wrap=True), say=Console(file=say))
+    assert await asyncio.to_thread(run, arguments, made) == 0, say.getvalue()
+    return out.getvalue()
 
 
 async def name_the_tenant(database: Database) -> None:
