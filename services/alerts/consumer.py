@@ -11,7 +11,6 @@ import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any
 
 import aiokafka
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
@@ -21,19 +20,22 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from schemas.codec import decode
 from schemas.errors import ContractError
 from schemas.topics import ALLIANCE_SCORES, DEAD_LETTERS, RISK_ITEMS, Topic
+from services.alerts.adapters import mirror
 from services.alerts.adapters.batch import Batch, Taker
 from services.alerts.adapters.offsets import LogReplaced, Overtaken, Progress, Rewound, stored_offsets
 from services.alerts.metrics import AlertsMetrics
 from services.alerts.settings import AlertsSettings
 from services.platform import kafka, logs
 from services.platform.db import is_transient, transaction
-from services.platform.dead_letters import DeadLetterLimit, Fault, Origin, RawRecord, dead_letter, fault
+from services.platform.dead_letters import DeadLetterLimit, Origin, RawRecord, dead_letter, fault
 from services.platform.positions import Found, stored_after
 
 GROUP = "alerts"
 POLL_MS = 200
 METADATA_MS = 5_000
 """How soon a topic that was recreated is found again."""
+SLICE = 20
+"""Records decoded without a break: a fraction of a millisecond."""
 RETRY_SECONDS = 1.0
 REPLAY_SECONDS = 3.0
 """How often a consumer of a recreated log looks whether a replay has been started."""
@@ -53,6 +55,8 @@ class Consumer:
     _next: dict[TopicPartition, int] = field(default_factory=dict)
     _ready: asyncio.Event = field(default_factory=asyncio.Event)
     _assignments: int = 0
+    _taking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while a batch is written: where to go on is looked up after it, not beside it."""
     _topics: dict[str, Topic] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -105,7 +109,7 @@ class Consumer:
         looker = kafka.consumer(self.settings)
         await looker.start()
         try:
-            async with transaction(self.engine) as connection:
+            async with self._taking, transaction(self.engine) as connection:
                 found = await stored_offsets(connection, looker, places)
         finally:
             await looker.stop()
@@ -139,36 +143,72 @@ class Consumer:
             # The group is joined, and partitions are assigned, while somebody polls.
             await asyncio.sleep(POLL_MS / 1000)
             return
-        assignment = self._assignments
-        fetched = await consumer.getmany(timeout_ms=POLL_MS, max_records=self.settings.alerts_batch_records)
-        if assignment != self._assignments:
-            self._seek(consumer)  # read while partitions moved: read again, by whoever has them now
-            return
-        records = [record for each in fetched.values() for record in each]
-        if records:
-            await self._take(producer, fetched, records)
-            await self._tell_kafka(consumer, fetched)
+        fetched = await self._fetch(consumer)
+        while fetched is not None:
+            fetched = await self._settle(consumer, producer, fetched)
+            await self._note_lag(consumer, waiting=0 if fetched is None else fetched.count)
         await self._note_lag(consumer)
 
-    async def _take(
-        self, producer: AIOKafkaProducer, fetched: dict[TopicPartition, list[ConsumerRecord]], records: list[Any]
-    ) -> None:
+    async def _fetch(self, consumer: AIOKafkaConsumer) -> _Fetched | None:
+        """What comes next, decoded; `None` when nothing does, or partitions are being moved."""
+        if not self._ready.is_set():
+            return None
+        assignment = self._assignments
+        found = await consumer.getmany(timeout_ms=POLL_MS, max_records=self.settings.alerts_batch_records)
+        if assignment != self._assignments:
+            self._seek(consumer)  # read while partitions moved: read again, by whoever has them now
+            return None
+        return await self._decoded(_Fetched(assignment, found)) if found else None
+
+    async def _decoded(self, fetched: _Fetched) -> _Fetched:
+        """A slice at a time, so that a transaction going on beside it never waits long."""
+        records = fetched.records
+        for start in range(0, len(records), SLICE):
+            for record in records[start : start + SLICE]:
+                try:
+                    fetched.batch.add(self._decode(record))
+                except ContractError as error:
+                    fetched.bad.append((record, error))
+            await asyncio.sleep(0)
+        return fetched
+
+    def _decode(self, record: ConsumerRecord) -> object:
+        topic = self._topics[record.topic]
+        if topic is ALLIANCE_SCORES:
+            return mirror.read(record.value, record.headers)
+        return decode(topic, record.value, record.headers)
+
+    async def _settle(
+        self, consumer: AIOKafkaConsumer, producer: AIOKafkaProducer, fetched: _Fetched
+    ) -> _Fetched | None:
+        """Take one fetch in; where more is known to wait, the next one is read meanwhile, and returned."""
+        coming = asyncio.ensure_future(self._fetch(consumer)) if await self._lag(consumer) else None
+        try:
+            async with self._taking:
+                if fetched.assignment != self._assignments:
+                    self._seek(consumer)
+                    return None
+                await self._take(producer, fetched)
+            await self._tell_kafka(consumer, fetched.places)
+            return await coming if coming else None
+        finally:
+            if coming:
+                coming.cancel()
+                await asyncio.gather(coming, return_exceptions=True)
+
+    async def _take(self, producer: AIOKafkaProducer, fetched: _Fetched) -> None:
         began = monotonic()
-        for place, each in fetched.items():
+        for place, each in fetched.places.items():
             if each[0].offset < self._next[place]:
                 raise Rewound(f"{place.topic}/{place.partition} is shorter than what was read of it")
-        batch = Batch(progress=[self._progress(place, each) for place, each in fetched.items()])
-        bad: list[Fault] = []
-        for record in records:
-            try:
-                batch.add(decode(self._topics[record.topic], record.value, record.headers))
-            except ContractError as error:
-                bad.append(fault(error.code, record.key))
-                await self._set_aside(producer, record, error)
-        self._limit.saw(good=len(records) - len(bad), bad=bad)
-        await self.taker.take(batch)
-        self._next |= {place: each[-1].offset + 1 for place, each in fetched.items()}
-        self._count(records, monotonic() - began)
+        fetched.batch.progress = [self._progress(place, each) for place, each in fetched.places.items()]
+        for record, error in fetched.bad:
+            await self._set_aside(producer, record, error)
+        bad = [fault(error.code, record.key) for record, error in fetched.bad]
+        self._limit.saw(good=fetched.count - len(bad), bad=bad)
+        await self.taker.take(fetched.batch)
+        self._next |= {place: each[-1].offset + 1 for place, each in fetched.places.items()}
+        self._count(fetched, monotonic() - began)
 
     def _progress(self, place: TopicPartition, records: list[ConsumerRecord]) -> Progress:
         to = stored_after(records)
@@ -193,20 +233,45 @@ class Consumer:
         with contextlib.suppress(CommitFailedError, IllegalStateError, KafkaError):
             await consumer.commit({place: self._next[place] for place in fetched})
 
-    async def _note_lag(self, consumer: AIOKafkaConsumer) -> None:
-        """Positions, not record offsets: a log ends with a transaction's marker, which nobody reads."""
+    async def _lag(self, consumer: AIOKafkaConsumer) -> int | None:
+        """How much is known to wait beyond what was fetched; `None` before that is known of every partition.
+
+        Positions, not record offsets: a log ends with a transaction's marker, which nobody reads.
+        """
         ends = {place: consumer.highwater(place) for place in consumer.assignment()}
         known = {place: end for place, end in ends.items() if end is not None}
         lag = sum([max(0, end - await consumer.position(place)) for place, end in known.items()])
-        self.metrics.lag.set(lag)
-        self.caught_up = bool(ends) and len(known) == len(ends) and lag == 0
+        return lag if ends and (lag or len(known) == len(ends)) else None
 
-    def _count(self, records: list[ConsumerRecord], seconds: float) -> None:
+    async def _note_lag(self, consumer: AIOKafkaConsumer, waiting: int = 0) -> None:
+        lag = await self._lag(consumer)
+        self.metrics.lag.set((lag or 0) + waiting)
+        self.caught_up = lag == 0 and not waiting
+
+    def _count(self, fetched: _Fetched, seconds: float) -> None:
         self.metrics.batch_seconds.observe(seconds)
-        for record in records:
-            self.metrics.records.labels(self._topics[record.topic].name).inc()
-        oldest = min(record.timestamp for record in records) / 1000
+        for place, each in fetched.places.items():
+            self.metrics.records.labels(self._topics[place.topic].name).inc(len(each))
+        oldest = min(record.timestamp for record in fetched.records) / 1000
         self.metrics.delay_seconds.observe(max(0.0, self.taker.clock.now().timestamp() - oldest))
+
+
+@dataclass(slots=True)
+class _Fetched:
+    """What one look at Kafka brought: the records, and what they say. `assignment`: under which it was read."""
+
+    assignment: int
+    places: Mapping[TopicPartition, list[ConsumerRecord]]
+    batch: Batch = field(default_factory=Batch)
+    bad: list[tuple[ConsumerRecord, ContractError]] = field(default_factory=list)
+
+    @property
+    def records(self) -> list[ConsumerRecord]:
+        return [record for each in self.places.values() for record in each]
+
+    @property
+    def count(self) -> int:
+        return sum(map(len, self.places.values()))
 
 
 class _Resuming(aiokafka.abc.ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped

@@ -16,10 +16,10 @@ from uuid import UUID
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from schemas.events import EpisodeSnapshot
 from services.alerts.adapters import statements as sql
-from services.alerts.adapters.batch import FALLBACK_CLIENTS
+from services.alerts.adapters.batch import FALLBACK_CLIENTS, sizes
 from services.alerts.adapters.decisions import ClinicNow, Decisions
+from services.alerts.adapters.mirror import EpisodeSnapshot
 from services.alerts.consumer import Consumer
 from services.alerts.metrics import AlertsMetrics
 from services.alerts.settings import AlertsSettings
@@ -92,10 +92,9 @@ class Sweep:
             episodes = list((await connection.execute(sql.DUE, due)).scalars())
             if not episodes:
                 return 0
-            clients = {"tenant": tenant, "most": FALLBACK_CLIENTS}
-            size = FALLBACK_CLIENTS if grown else int((await connection.execute(sql.CLIENTS, clients)).scalar_one())
+            size = FALLBACK_CLIENTS if grown else (await sizes(connection, [tenant]))[tenant]
             seen = await self.decisions.redecide(connection, {tenant: ClinicNow(now, now, size)}, episodes)
-            times = {snapshot.episode_id: next_deadline(snapshot, now) for snapshot in seen}
+            times = {each.snapshot.episode_id: next_deadline(each.snapshot, now) for each in seen}
             values = {"tenant": tenant, "episodes": list(times), "due": list(times.values())}
             await connection.execute(sql.NEXT_DUE, values)
             return len(episodes)

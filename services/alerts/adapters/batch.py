@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
@@ -11,11 +11,12 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from schemas.events import Conclusion, EpisodeSnapshot, Reading, ReadingWithdrawn, RiskAnswered
-from services.alerts.adapters import owners, risk, shadow
+from schemas import events
+from services.alerts.adapters import mirror, owners, risk, shadow
 from services.alerts.adapters import statements as sql
 from services.alerts.adapters.contracts import rated_of
 from services.alerts.adapters.decisions import ClinicNow, Decisions
+from services.alerts.adapters.mirror import EpisodeSnapshot, Reading, ReadingWithdrawn
 from services.alerts.adapters.offsets import Progress, advance
 from services.alerts.domain.decide import fires
 from services.platform.clock import Clock
@@ -25,7 +26,7 @@ FALLBACK_CLIENTS = 200
 """From so many clients on a clinic is big enough for its own parameters."""
 
 
-Event = TypeVar("Event", bound=Conclusion)
+Event = TypeVar("Event", EpisodeSnapshot, Reading | ReadingWithdrawn)
 
 
 @dataclass(slots=True)
@@ -34,7 +35,7 @@ class Batch:
 
     snapshots: dict[UUID, EpisodeSnapshot] = field(default_factory=dict)
     readings: dict[UUID, Reading | ReadingWithdrawn] = field(default_factory=dict)
-    risks: list[RiskAnswered] = field(default_factory=list)
+    risks: list[events.RiskAnswered] = field(default_factory=list)
     progress: list[Progress] = field(default_factory=list)
 
     def add(self, event: object) -> None:
@@ -43,23 +44,26 @@ class Batch:
                 _keep(self.snapshots, event.episode_id, event)
             case Reading() | ReadingWithdrawn():
                 _keep(self.readings, event.rating_id, event)
-            case RiskAnswered():
+            case events.RiskAnswered():
                 self.risks.append(event)
+            case events.Conclusion():
+                self.add(mirror.of(event))
 
     @property
     def tenants(self) -> list[UUID]:
         every = (*self.snapshots.values(), *self.readings.values(), *self.risks)
         return sorted({event.tenant_id for event in every})
 
+    @property
+    def touched(self) -> set[UUID]:
+        """The episodes of which anything was said."""
+        return {event.episode_id for event in (*self.snapshots.values(), *self.readings.values())}
+
 
 def _keep(latest: dict[UUID, Event], key: UUID, event: Event) -> None:
     known = latest.get(key)
-    if known is None or _revision(event) >= _revision(known):
+    if known is None or event.newness >= known.newness:
         latest[key] = event
-
-
-def _revision(event: Conclusion) -> tuple[int, int]:
-    return (event.revision.engine, event.revision.facts)
 
 
 @dataclass(slots=True)
@@ -76,28 +80,33 @@ class Taker:
         Raises:
             Overtaken: another consumer has gone on from these offsets: what this one read is its business no more.
         """
-        async with transaction(self.engine, batch.tenants) as connection:
+        tenants = batch.tenants
+        async with transaction(self.engine, tenants) as connection:
             await advance(connection, batch.progress)
-            if not batch.tenants:
-                return
-            await self._hear(connection, batch)
-            new = await _write_snapshots(connection, batch.snapshots.values())
-            await _write_readings(connection, batch.readings.values())
-            clinics, grown = await self._clinics(connection, batch.tenants, set(new.values()))
-            await risk.take(connection, clinics, batch.risks)
-            await shadow.note(connection, self.decisions.policy, clinics, batch.readings.values())
-            episodes = await self._to_decide(connection, batch, clinics) | grown | set(new)
-            await self.decisions.redecide(connection, clinics, episodes)
-            await owners.follow(connection, batch.tenants, batch.snapshots)
+            if tenants:
+                await self._take(connection, batch, tenants)
 
-    async def _hear(self, connection: AsyncConnection, batch: Batch) -> None:
+    async def _take(self, connection: AsyncConnection, batch: Batch, tenants: Sequence[UUID]) -> None:
+        await self._hear(connection, batch, tenants)
+        new = await _write_snapshots(connection, batch)
+        await _write_readings(connection, batch)
+        clinics, grown = await self._clinics(connection, tenants, set(new.values()))
+        await risk.take(connection, clinics, batch.risks)
+        await shadow.note(connection, self.decisions.policy, clinics, batch.readings.values())
+        about = {"tenants": tenants, "episodes": list(batch.touched)}
+        alerts = (await connection.execute(sql.ALERT_OWNERS, about)).all()
+        episodes = {row.episode_id for row in alerts} | self._to_decide(batch, clinics) | grown | set(new)
+        decided = await self.decisions.redecide(connection, clinics, episodes)
+        await owners.follow(connection, alerts, {each.whose.episode_id: each.whose.owner_id for each in decided})
+
+    async def _hear(self, connection: AsyncConnection, batch: Batch, tenants: Sequence[UUID]) -> None:
         """Note that these clinics are alive, and the now of those whose feed is the clock."""
         known: defaultdict[UUID, datetime | None] = defaultdict(lambda: None)
         told = [(each, each.known_at) for each in (*batch.snapshots.values(), *batch.readings.values())]
         for event, at in (*told, *((each, each.recorded_at) for each in batch.risks)):
             if event.clock == "feed":
                 known[event.tenant_id] = max(known[event.tenant_id] or at, at)
-        values = {"tenants": batch.tenants, "known": [known[tenant] for tenant in batch.tenants]}
+        values = {"tenants": tenants, "known": [known[tenant] for tenant in tenants]}
         await connection.execute(sql.HEAR, values | {"heard_at": self.clock.now()})
 
     async def _clinics(
@@ -105,33 +114,27 @@ class Taker:
     ) -> tuple[dict[UUID, ClinicNow], set[UUID]]:
         """Each clinic's now and size; and, where one has just outgrown the fallback, all it has to decide again."""
         clinics, again = {}, set[UUID]()
-        for row in (await connection.execute(sql.CLOCKS, {"tenants": list(tenants)})).all():
-            clients = FALLBACK_CLIENTS
-            if not row.grown:
-                clients = await _count(connection, row.tenant_id)
+        clocks = (await connection.execute(sql.CLOCKS, {"tenants": tenants})).all()
+        small = await sizes(connection, [row.tenant_id for row in clocks if not row.grown])
+        for row in clocks:
+            clients = small.get(row.tenant_id, FALLBACK_CLIENTS)
             if not row.grown and clients >= FALLBACK_CLIENTS and row.tenant_id in new:
                 await connection.execute(sql.GROW, {"tenant": row.tenant_id})
                 again |= set((await connection.execute(sql.FALLBACK_EPISODES, {"tenant": row.tenant_id})).scalars())
             clinics[row.tenant_id] = ClinicNow(row.known_at or self.clock.now(), row.swept_at, clients, row.shadow)
         return clinics, again
 
-    async def _to_decide(
-        self, connection: AsyncConnection, batch: Batch, clinics: Mapping[UUID, ClinicNow]
-    ) -> set[UUID]:
-        """Episodes whose alerts may change: most readings set off nothing, and their episodes have none.
+    def _to_decide(self, batch: Batch, clinics: Mapping[UUID, ClinicNow]) -> set[UUID]:
+        """Episodes whose alerts may change though they have none: most readings set off nothing.
 
         New ones are decided anyway: their readings may have come in the batch before.
         """
-        touched = {event.episode_id for event in (*batch.snapshots.values(), *batch.readings.values())}
-        about = {"tenants": batch.tenants, "episodes": list(touched)}
-        with_alerts = set((await connection.execute(sql.WITH_ALERTS, about)).scalars())
-        firing = {event.episode_id for event in batch.readings.values() if self._fires(event, clinics)}
-        absent = {each.episode_id for each in batch.snapshots.values() if _absent(each, clinics[each.tenant_id])}
-        return with_alerts | firing | absent
+        firing = {event.episode_id for event in batch.readings.values() if self._fires(event, clinics[event.tenant_id])}
+        return firing | {each.episode_id for each in batch.snapshots.values() if _absent(each, clinics[each.tenant_id])}
 
-    def _fires(self, event: Reading | ReadingWithdrawn, clinics: Mapping[UUID, ClinicNow]) -> bool:
+    def _fires(self, event: Reading | ReadingWithdrawn, clinic: ClinicNow) -> bool:
         rated = rated_of(event) if isinstance(event, Reading) else None
-        return rated is not None and fires(self.decisions.policy, rated, clinics[event.tenant_id].clients)
+        return rated is not None and fires(self.decisions.policy, rated, clinic.clients)
 
 
 def _absent(snapshot: EpisodeSnapshot, clinic: ClinicNow) -> bool:
@@ -140,45 +143,48 @@ def _absent(snapshot: EpisodeSnapshot, clinic: ClinicNow) -> bool:
     return snapshot.status == "open" and (late or early)
 
 
-async def _count(connection: AsyncConnection, tenant: UUID) -> int:
-    counted = await connection.execute(sql.CLIENTS, {"tenant": tenant, "most": FALLBACK_CLIENTS})
-    return int(counted.scalar_one())
+async def sizes(connection: AsyncConnection, tenants: Sequence[UUID]) -> dict[UUID, int]:
+    """How many clients each of these clinics has; no more than `FALLBACK_CLIENTS` are counted."""
+    if not tenants:
+        return {}
+    counted = await connection.execute(sql.SIZES, {"tenants": tenants, "most": FALLBACK_CLIENTS})
+    return {row.tenant_id: row.clients for row in counted}
 
 
-async def _write_snapshots(connection: AsyncConnection, snapshots: Iterable[EpisodeSnapshot]) -> dict[UUID, UUID]:
+async def _write_snapshots(connection: AsyncConnection, batch: Batch) -> dict[UUID, UUID]:
     """Keep the latest of each; returns the new episodes, with their tenants."""
-    rows = sorted(snapshots, key=lambda each: each.episode_id)
+    rows = sorted(batch.snapshots.values(), key=lambda each: each.episode_id)
     if not rows:
         return {}
-    columns: dict[str, list[Any]] = {
-        "tenants": [each.tenant_id for each in rows],
-        "episodes": [each.episode_id for each in rows],
+    columns = _common(rows) | {
         "clients": [each.client_id for each in rows],
         "owners": [each.owner_id for each in rows],
         "statuses": [each.status for each in rows],
         "opened": [each.opened_at for each in rows],
         "attended": [each.attendance.last_attended_at for each in rows],
         "due": [each.silent_amber_at if each.status == "open" else None for each in rows],
-        "engines": [each.revision.engine for each in rows],
-        "facts": [each.revision.facts for each in rows],
-        "snapshots": [each.model_dump_json() for each in rows],
+        "snapshots": [mirror.text(each) for each in rows],
     }
     written = await connection.execute(sql.UPSERT_EPISODES, columns)
     return {row.episode_id: row.tenant_id for row in written if row.is_new}
 
 
-async def _write_readings(connection: AsyncConnection, readings: Iterable[Reading | ReadingWithdrawn]) -> None:
-    rows = sorted(readings, key=lambda each: each.rating_id)
+async def _write_readings(connection: AsyncConnection, batch: Batch) -> None:
+    rows = sorted(batch.readings.values(), key=lambda each: each.rating_id)
     if not rows:
         return
-    stand = [each if isinstance(each, Reading) else None for each in rows]
-    columns: dict[str, list[Any]] = {
-        "tenants": [each.tenant_id for each in rows],
+    columns = _common(rows) | {
         "ratings": [each.rating_id for each in rows],
-        "episodes": [each.episode_id for each in rows],
-        "times": [None if each is None else each.occurred_at for each in stand],
-        "engines": [each.revision.engine for each in rows],
-        "facts": [each.revision.facts for each in rows],
-        "readings": [None if each is None else each.model_dump_json() for each in stand],
+        "times": [each.occurred_at if isinstance(each, Reading) else None for each in rows],
+        "readings": [mirror.text(each) if isinstance(each, Reading) else None for each in rows],
     }
     await connection.execute(sql.UPSERT_READINGS, columns)
+
+
+def _common(rows: Sequence[mirror.Conclusion]) -> dict[str, list[Any]]:
+    return {
+        "tenants": [each.tenant_id for each in rows],
+        "episodes": [each.episode_id for each in rows],
+        "engines": [each.revision.engine for each in rows],
+        "facts": [each.revision.facts for each in rows],
+    }

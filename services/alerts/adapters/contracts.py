@@ -6,13 +6,17 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from uuid import UUID
 
-from schemas.events import EpisodeSnapshot, Reading
+from schemas import events
 from schemas.instruments import Instrument, lookup
+from services.alerts.adapters import mirror
 from services.alerts.adapters.told import ToldReading
 from services.alerts.domain.record import Case, Done, Episode, Number, Rated
 
+Reading = events.Reading | mirror.Reading | ToldReading
+Snapshot = events.EpisodeSnapshot | mirror.EpisodeSnapshot
 
-def rated_of(reading: Reading | ToldReading) -> Rated | None:
+
+def rated_of(reading: Reading) -> Rated | None:
     """The rating as policy looks at it; `None` for what is no alliance measure of the client's."""
     instrument = lookup(reading.instrument)
     if not isinstance(instrument, Instrument) or instrument.family != "alliance" or reading.rater != "client":
@@ -35,7 +39,7 @@ def rated_of(reading: Reading | ToldReading) -> Rated | None:
     )
 
 
-def episode_of(snapshot: EpisodeSnapshot) -> Episode:
+def episode_of(snapshot: Snapshot) -> Episode:
     attendance = snapshot.attendance
     return Episode(
         episode_id=snapshot.episode_id,
@@ -53,8 +57,8 @@ def episode_of(snapshot: EpisodeSnapshot) -> Episode:
 
 
 def case_of(
-    snapshot: EpisodeSnapshot,
-    readings: Iterable[Reading | ToldReading],
+    snapshot: Snapshot,
+    readings: Iterable[Reading],
     acts: Mapping[UUID, tuple[Done, ...]],
     *,
     clients: int,

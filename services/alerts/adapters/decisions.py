@@ -12,9 +12,8 @@ from uuid import UUID
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schemas.events import EpisodeSnapshot
+from services.alerts.adapters import mirror, told
 from services.alerts.adapters import statements as sql
-from services.alerts.adapters import told
 from services.alerts.adapters.contracts import case_of
 from services.alerts.adapters.ledger import Entry, Ledger, Noted, Whose, sorted_ids
 from services.alerts.adapters.told import ToldReading
@@ -53,8 +52,8 @@ class Decisions:
 
     async def redecide(
         self, connection: AsyncConnection, clinics: Mapping[UUID, ClinicNow], episodes: Iterable[UUID]
-    ) -> list[EpisodeSnapshot]:
-        """Work out these episodes' alerts again and write what changed. Returns the snapshots looked at."""
+    ) -> list[Subject]:
+        """Work out these episodes' alerts again and write what changed. Returns what was looked at."""
         wanted = sorted_ids(episodes)
         if not wanted:
             return []
@@ -64,9 +63,9 @@ class Decisions:
         for subject in subjects:
             self._decide(ledger, subject, known)
         await ledger.write(connection)
-        return [subject.snapshot for subject in subjects]
+        return subjects
 
-    def _decide(self, ledger: Ledger, subject: _Subject, known: _Known) -> None:
+    def _decide(self, ledger: Ledger, subject: Subject, known: _Known) -> None:
         episode, clinic = subject.whose.episode_id, subject.clinic
         readings = known.readings[episode]
         case = case_of(subject.snapshot, readings, known.acts, clients=clinic.clients, as_of=clinic.as_of)
@@ -77,7 +76,7 @@ class Decisions:
                 ledger.steps.append(Noted(entry, action, why, key=subject.ground))
                 self.metrics.steps.labels(entry.kind, action).inc()
 
-    def _entry(self, subject: _Subject, change: Change, stored: Stored | None) -> Entry:
+    def _entry(self, subject: Subject, change: Change, stored: Stored | None) -> Entry:
         if change.wanted is None:
             return _unfounded(subject, cast("Stored", stored), change, self.policy.name)
         wanted: Wanted = change.wanted
@@ -99,11 +98,11 @@ class Decisions:
 
 
 @dataclass(frozen=True, slots=True)
-class _Subject:
-    """One episode to decide about."""
+class Subject:
+    """One episode to decide about, as it stands in the records."""
 
     whose: Whose
-    snapshot: EpisodeSnapshot
+    snapshot: mirror.EpisodeSnapshot
     clinic: ClinicNow
 
     @property
@@ -113,13 +112,12 @@ class _Subject:
         return f"{revision.engine}.{revision.facts}.{self.clinic.clients}.{self.clinic.swept_at}"
 
 
-def _subject(row: Row[Any], clinics: Mapping[UUID, ClinicNow]) -> _Subject:
+def _subject(row: Row[Any], clinics: Mapping[UUID, ClinicNow]) -> Subject:
     whose = Whose(row.tenant_id, row.client_id, row.episode_id, row.owner_id)
-    snapshot = EpisodeSnapshot.model_validate(row.snapshot, strict=False)
-    return _Subject(whose, snapshot, clinics[row.tenant_id])
+    return Subject(whose, mirror.snapshot(row.snapshot), clinics[row.tenant_id])
 
 
-def _unfounded(subject: _Subject, stored: Stored, change: Change, policy: str) -> Entry:
+def _unfounded(subject: Subject, stored: Stored, change: Change, policy: str) -> Entry:
     return Entry(
         whose=subject.whose,
         alert_id=stored.alert_id,

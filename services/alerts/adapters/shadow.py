@@ -12,10 +12,10 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schemas.events import Reading, ReadingWithdrawn
 from services.alerts.adapters import statements as sql
 from services.alerts.adapters.contracts import rated_of
 from services.alerts.adapters.decisions import ClinicNow
+from services.alerts.adapters.mirror import Reading, ReadingWithdrawn
 from services.alerts.domain.decide import set_off
 from services.alerts.domain.policy import POLICIES, Policy
 

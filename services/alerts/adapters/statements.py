@@ -70,19 +70,17 @@ QUIET_SHADOWS = text("""
 """)
 ALL_CLOCKS = text("select tenant_id, known_at, heard_at, grown from alerts.tenant_clock order by tenant_id")
 SWEPT = text("update alerts.tenant_clock set swept_at = greatest(swept_at, :now) where tenant_id = :tenant")
-CLIENTS = text("""
-    select count(*) from (select distinct client_id from alerts.episode where tenant_id = :tenant limit :most) as c
+SIZES = text("""
+    select t.tenant_id, (select count(*) from (
+      select distinct e.client_id from alerts.episode e where e.tenant_id = t.tenant_id limit :most) as c) as clients
+    from unnest(cast(:tenants as uuid[])) as t(tenant_id)
 """)
 GROW = text("update alerts.tenant_clock set grown = true where tenant_id = :tenant")
-WITH_ALERTS = text("""
-    select distinct episode_id from alerts.alert
-    where tenant_id = any(cast(:tenants as uuid[])) and episode_id = any(cast(:episodes as uuid[]))
-""")
 FALLBACK_EPISODES = text("""
     select distinct episode_id from alerts.alert where tenant_id = :tenant and kind = 'rupture-possible'
 """)
 SNAPSHOTS = text("""
-    select tenant_id, episode_id, client_id, owner_id, snapshot from alerts.episode
+    select tenant_id, episode_id, client_id, owner_id, cast(snapshot as text) as snapshot from alerts.episode
     where tenant_id = any(cast(:tenants as uuid[])) and episode_id = any(cast(:episodes as uuid[]))
     order by episode_id for update
 """)
