@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic
 
 import aiokafka
@@ -17,12 +17,12 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPa
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from schemas.codec import decode
 from schemas.errors import ContractError
 from schemas.topics import ALLIANCE_SCORES, DEAD_LETTERS, RISK_ITEMS, Topic
-from services.alerts.adapters import mirror
-from services.alerts.adapters.batch import Batch, Taker
+from services.alerts.adapters.batch import Taker
 from services.alerts.adapters.offsets import LogReplaced, Overtaken, Progress, Rewound, stored_offsets
+from services.alerts.fetched import Fetched
+from services.alerts.guilty import blame, guilty
 from services.alerts.metrics import AlertsMetrics
 from services.alerts.settings import AlertsSettings
 from services.platform import kafka, logs
@@ -34,8 +34,6 @@ GROUP = "alerts"
 POLL_MS = 200
 METADATA_MS = 5_000
 """How soon a topic that was recreated is found again."""
-SLICE = 20
-"""Records decoded without a break: a fraction of a millisecond."""
 RETRY_SECONDS = 1.0
 REPLAY_SECONDS = 3.0
 """How often a consumer of a recreated log looks whether a replay has been started."""
@@ -76,12 +74,17 @@ class Consumer:
                 await asyncio.sleep(REPLAY_SECONDS)
             except Exception as error:
                 self.caught_up = False
-                if not (isinstance(error, KafkaError | Overtaken | Rewound) or is_transient(error)):
+                if not self._passes(error):
                     self.failure = error
                     raise
                 self.metrics.retries.inc()
                 logs.get("alerts.consumer").warning("starting again", reason=type(error).__name__)
                 await asyncio.sleep(RETRY_SECONDS)
+
+    @staticmethod
+    def _passes(error: Exception) -> bool:
+        """Whether starting again helps."""
+        return isinstance(error, KafkaError | LogReplaced | Overtaken | Rewound) or is_transient(error)
 
     async def _follow(self) -> None:
         self.pause()
@@ -149,7 +152,7 @@ class Consumer:
             await self._note_lag(consumer, waiting=0 if fetched is None else fetched.count)
         await self._note_lag(consumer)
 
-    async def _fetch(self, consumer: AIOKafkaConsumer) -> _Fetched | None:
+    async def _fetch(self, consumer: AIOKafkaConsumer) -> Fetched | None:
         """What comes next, decoded; `None` when nothing does, or partitions are being moved."""
         if not self._ready.is_set():
             return None
@@ -158,29 +161,13 @@ class Consumer:
         if assignment != self._assignments:
             self._seek(consumer)  # read while partitions moved: read again, by whoever has them now
             return None
-        return await self._decoded(_Fetched(assignment, found)) if found else None
-
-    async def _decoded(self, fetched: _Fetched) -> _Fetched:
-        """A slice at a time, so that a transaction going on beside it never waits long."""
-        records = fetched.records
-        for start in range(0, len(records), SLICE):
-            for record in records[start : start + SLICE]:
-                try:
-                    fetched.batch.add(self._decode(record))
-                except ContractError as error:
-                    fetched.bad.append((record, error))
-            await asyncio.sleep(0)
+        if not found:
+            return None
+        fetched = Fetched(assignment, found)
+        await fetched.read(self._topics)
         return fetched
 
-    def _decode(self, record: ConsumerRecord) -> object:
-        topic = self._topics[record.topic]
-        if topic is ALLIANCE_SCORES:
-            return mirror.read(record.value, record.headers)
-        return decode(topic, record.value, record.headers)
-
-    async def _settle(
-        self, consumer: AIOKafkaConsumer, producer: AIOKafkaProducer, fetched: _Fetched
-    ) -> _Fetched | None:
+    async def _settle(self, consumer: AIOKafkaConsumer, producer: AIOKafkaProducer, fetched: Fetched) -> Fetched | None:
         """Take one fetch in; where more is known to wait, the next one is read meanwhile, and returned."""
         coming = asyncio.ensure_future(self._fetch(consumer)) if await self._lag(consumer) else None
         try:
@@ -196,38 +183,57 @@ class Consumer:
                 coming.cancel()
                 await asyncio.gather(coming, return_exceptions=True)
 
-    async def _take(self, producer: AIOKafkaProducer, fetched: _Fetched) -> None:
+    async def _take(self, producer: AIOKafkaProducer, fetched: Fetched) -> None:
         began = monotonic()
         for place, each in fetched.places.items():
             if each[0].offset < self._next[place]:
                 raise Rewound(f"{place.topic}/{place.partition} is shorter than what was read of it")
         fetched.batch.progress = [self._progress(place, each) for place, each in fetched.places.items()]
-        for record, error in fetched.bad:
-            await self._set_aside(producer, record, error)
-        bad = [fault(error.code, record.key) for record, error in fetched.bad]
-        self._limit.saw(good=fetched.count - len(bad), bad=bad)
-        await self.taker.take(fetched.batch)
+        self._limit.saw(good=fetched.count - len(fetched.bad))
+        await self._set_aside(producer, fetched.bad)
+        await self._store(producer, fetched)
         self._next |= {place: each[-1].offset + 1 for place, each in fetched.places.items()}
         self._count(fetched, monotonic() - began)
+
+    async def _store(self, producer: AIOKafkaProducer, fetched: Fetched) -> None:
+        """Take the batch in; where episodes in it cannot be, their records are set aside and the others go on."""
+        batch = fetched.batch
+        try:
+            await self.taker.take(batch)
+        except Exception as error:
+            if self._passes(error):
+                raise
+            theirs = await guilty(self.taker, batch)
+            if not theirs:
+                raise
+            logs.get("alerts.consumer").error("set aside what cannot be taken in", episodes=len(theirs), exc_info=error)
+            await self._set_aside(producer, [(each, blame(error)) for each in fetched.of(self._topics, theirs)])
+            await self.taker.take(replace(batch.only(batch.episodes - theirs), progress=batch.progress))
 
     def _progress(self, place: TopicPartition, records: list[ConsumerRecord]) -> Progress:
         to = stored_after(records)
         place_and_start = (place.topic, place.partition, self._next[place])
         return Progress(*place_and_start, to.next_offset, to.last_offset, to.digest, to.last_at)
 
-    async def _set_aside(self, producer: AIOKafkaProducer, record: ConsumerRecord, error: ContractError) -> None:
-        """To the dead letters, acknowledged before the batch is: killed in between, it goes there twice, never not."""
-        origin = Origin(record.topic, record.partition, record.offset)
-        raw = RawRecord(record.key, record.value, tuple(record.headers))
-        letter = dead_letter(origin, raw, code=error.code, reason=error.reason)
-        await producer.send_and_wait(
-            self.settings.topic(DEAD_LETTERS.name),
-            key=letter.key,
-            value=letter.value,
-            headers=list(letter.headers),
-            partition=record.partition,
-        )
-        self.metrics.dead_letters.labels(error.code).inc()
+    async def _set_aside(self, producer: AIOKafkaProducer, bad: Sequence[tuple[ConsumerRecord, ContractError]]) -> None:
+        """To the dead letters, acknowledged before the batch is: killed in between, they go there twice, never not.
+
+        Raises:
+            TooManyDeadLetters: the fault is ours.
+        """
+        for record, error in bad:
+            origin = Origin(record.topic, record.partition, record.offset)
+            raw = RawRecord(record.key, record.value, tuple(record.headers))
+            letter = dead_letter(origin, raw, code=error.code, reason=error.reason)
+            await producer.send_and_wait(
+                self.settings.topic(DEAD_LETTERS.name),
+                key=letter.key,
+                value=letter.value,
+                headers=list(letter.headers),
+                partition=record.partition,
+            )
+            self.metrics.dead_letters.labels(error.code).inc()
+        self._limit.saw(bad=[fault(error.code, record.key) for record, error in bad])
 
     async def _tell_kafka(self, consumer: AIOKafkaConsumer, fetched: Iterable[TopicPartition]) -> None:
         with contextlib.suppress(CommitFailedError, IllegalStateError, KafkaError):
@@ -248,30 +254,12 @@ class Consumer:
         self.metrics.lag.set((lag or 0) + waiting)
         self.caught_up = lag == 0 and not waiting
 
-    def _count(self, fetched: _Fetched, seconds: float) -> None:
+    def _count(self, fetched: Fetched, seconds: float) -> None:
         self.metrics.batch_seconds.observe(seconds)
         for place, each in fetched.places.items():
             self.metrics.records.labels(self._topics[place.topic].name).inc(len(each))
         oldest = min(record.timestamp for record in fetched.records) / 1000
         self.metrics.delay_seconds.observe(max(0.0, self.taker.clock.now().timestamp() - oldest))
-
-
-@dataclass(slots=True)
-class _Fetched:
-    """What one look at Kafka brought: the records, and what they say. `assignment`: under which it was read."""
-
-    assignment: int
-    places: Mapping[TopicPartition, list[ConsumerRecord]]
-    batch: Batch = field(default_factory=Batch)
-    bad: list[tuple[ConsumerRecord, ContractError]] = field(default_factory=list)
-
-    @property
-    def records(self) -> list[ConsumerRecord]:
-        return [record for each in self.places.values() for record in each]
-
-    @property
-    def count(self) -> int:
-        return sum(map(len, self.places.values()))
 
 
 class _Resuming(aiokafka.abc.ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped

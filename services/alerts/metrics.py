@@ -22,6 +22,7 @@ class AlertsMetrics:
     lag: Gauge = field(init=False)
     delay_seconds: Histogram = field(init=False)
     swept: Counter = field(init=False)
+    sweep_failures: Counter = field(init=False)
     silent_feeds: Gauge = field(init=False)
     published: Counter = field(init=False)
     relay_failures: Counter = field(init=False)
@@ -45,6 +46,9 @@ class AlertsMetrics:
             registry=own,
         )
         self.swept = Counter("attune_alerts_swept", "Episodes whose deadline was looked at", registry=own)
+        self.sweep_failures = Counter(
+            "attune_alerts_sweep_failures", "Clinics whose deadlines could not be decided, by look", registry=own
+        )
         self.silent_feeds = Gauge(
             "attune_alerts_silent_feeds", "Clinics of which nothing was heard for days: their sweep waits", registry=own
         )

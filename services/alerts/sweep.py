@@ -64,9 +64,20 @@ class Sweep:
         swept = 0
         for row in clocks:
             if row.tenant_id not in silent and not self._feed_is_running(row):
-                swept += await self._clinic(row)
+                swept += await self._alone(row)
         self.metrics.swept.inc(swept)
         return swept
+
+    async def _alone(self, row: Row[Any]) -> int:
+        """One clinic; what cannot be decided there does not keep the others' deadlines waiting."""
+        try:
+            return await self._clinic(row)
+        except Exception as error:
+            if is_transient(error):
+                raise
+            self.metrics.sweep_failures.inc()
+            logs.get("alerts.sweep").error("a clinic's deadlines cannot be decided", exc_info=error)
+            return 0
 
     def _feed_is_silent(self, row: Row[Any]) -> bool:
         patience = timedelta(hours=self.settings.alerts_feed_silent_hours)

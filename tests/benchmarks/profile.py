@@ -14,6 +14,7 @@ from rich.table import Table
 
 PY_SPY = ".venv/bench/bin/py-spy"
 OURS = {
+    "alerts": "services/alerts/consumer.py",
     "append": "micros",
     "scoring": "scoring_runs ours real",
     "peers": "scoring_runs ours trivial",

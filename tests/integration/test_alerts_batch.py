@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import text
@@ -157,13 +158,31 @@ async def test_a_person_acknowledges_and_resolves_once(desk: Desk) -> None:
         await desk.acts.acknowledge(TENANT, alert, by="clinician:x")
 
 
+def _sweep(desk: Desk) -> Sweep:
+    settings, metrics = AlertsSettings(alerts_feed_quiet_seconds=0), AlertsMetrics()
+    consumer = Consumer(settings, desk.engine, desk.taker, metrics)
+    return Sweep(settings, desk.engine, desk.taker.decisions, consumer, HeldClock(NOW), metrics)
+
+
+async def test_a_clinic_that_cannot_be_swept_keeps_no_other_waiting(desk: Desk) -> None:
+    """A stored snapshot that cannot be read stops its own clinic's deadlines, is counted, and stops no other's."""
+    silent: dict[str, Any] = {"silent_amber_at": START + 42 * DAY, "silent_red_at": START + 60 * DAY}
+    other = UUID(int=0)
+    broken = snapshot(**silent).model_copy(update={"tenant_id": other, "episode_id": UUID(int=70)})
+    now = {"known_at": START + 45 * DAY}
+    await desk.take(broken.model_copy(update=now), snapshot(**silent).model_copy(update=now))
+    async with transaction(desk.engine, [other]) as connection:
+        await connection.execute(text("update alerts.episode set snapshot = '{}'"))
+    sweep = _sweep(desk)
+    assert await sweep.once() == 1
+    assert await desk.alerts() == [("disengaging", "amber", "open")]
+    assert sweep.metrics.sweep_failures._value.get() == 1
+
+
 async def test_the_sweep_holds_deadlines_against_the_clinics_own_now(desk: Desk) -> None:
     """A feed's now decides, not ours: nothing before its deadline, amber after it, gone when the client came."""
     silent: dict[str, Any] = {"silent_amber_at": START + 42 * DAY, "silent_red_at": START + 60 * DAY}
-    settings = AlertsSettings(alerts_feed_quiet_seconds=0)
-    decisions, metrics, clock = desk.taker.decisions, AlertsMetrics(), HeldClock(NOW)
-    consumer = Consumer(settings, desk.engine, desk.taker, metrics)
-    sweep = Sweep(settings, desk.engine, decisions, consumer, clock, metrics)
+    sweep = _sweep(desk)
     await desk.take(snapshot(**silent))
     assert await sweep.once() == 0
     await desk.take(snapshot(4, **silent).model_copy(update={"known_at": START + 45 * DAY}))

@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 import pytest
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from aiokafka.admin import AIOKafkaAdminClient
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -67,6 +68,15 @@ class Reader:
     async def say(self, *said: events.Contract) -> None:
         await self.send(ALLIANCE_SCORES.name, [each.model_dump_json().encode() for each in said])
 
+    async def letter(self) -> ConsumerRecord:
+        """The first dead letter."""
+        letters = kafka.consumer(self.settings, DEAD_LETTERS.name)
+        await letters.start()
+        try:
+            return await asyncio.wait_for(letters.getone(), 20)
+        finally:
+            await letters.stop()
+
     async def count(self, query: str) -> int:
         async with transaction(self.engine, [TENANT]) as connection:
             return int((await connection.execute(text(query))).scalar_one())
@@ -116,14 +126,30 @@ async def test_what_cannot_be_read_is_set_aside_once(reader: Reader) -> None:
     async with reader.running():
         await reader.send(ALLIANCE_SCORES.name, [fine[0], b"\xff not an event", *fine[1:]])
         await reader.reaches(1, ALERTS)
-    letters = kafka.consumer(reader.settings, DEAD_LETTERS.name)
-    await letters.start()
-    try:
-        letter = await asyncio.wait_for(letters.getone(), 20)
-    finally:
-        await letters.stop()
+    letter = await reader.letter()
     headers = dict(letter.headers)
     assert (letter.value, headers["dl_code"], headers["dl_offset"]) == (b"\xff not an event", b"undecodable", b"1")
+
+
+async def test_an_episode_that_cannot_be_taken_in_is_set_aside_alone(reader: Reader) -> None:
+    """The database refuses what one episode says: the others of its batch, risk answers too, do not wait for it."""
+    poison = reading(3, 30.0)
+    bad = poison.model_copy(
+        update={
+            "episode_id": UUID(int=99),
+            "signals": (poison.signals[0].model_copy(update={"reason": "no text\0"}), *poison.signals[1:]),
+        }
+    )
+    await reader.send(RISK_ITEMS.name, [risk(1, 2.0).model_dump_json().encode()])
+    await reader.say(bad, reading(1, 36.0), reading(2, 29.0), snapshot())
+    async with reader.running() as consumer:
+        await reader.reaches(2, ALERTS)
+        await reader.say(snapshot(4))
+        await reader.reaches(4, HELD)
+        assert consumer.metrics.dead_letters.labels("unprocessable")._value.get() == 1
+    headers = dict((await reader.letter()).headers)
+    assert (headers["dl_code"], headers["dl_offset"]) == (b"unprocessable", b"0")
+    assert b"no text" not in headers["dl_reason"]
 
 
 async def test_a_flood_of_bad_records_stops_it(reader: Reader) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
@@ -20,7 +20,7 @@ from services.alerts.adapters.mirror import EpisodeSnapshot, Reading, ReadingWit
 from services.alerts.adapters.offsets import Progress, advance
 from services.alerts.domain.decide import fires
 from services.platform.clock import Clock
-from services.platform.db import transaction
+from services.platform.db import is_transient, transaction
 
 FALLBACK_CLIENTS = 200
 """From so many clients on a clinic is big enough for its own parameters."""
@@ -55,8 +55,21 @@ class Batch:
         return sorted({event.tenant_id for event in every})
 
     @property
+    def episodes(self) -> set[UUID]:
+        """The episodes of which anything was said, risk answers included."""
+        return self.touched | {event.episode_id for event in self.risks}
+
+    def only(self, episodes: Collection[UUID]) -> Batch:
+        """What of it is about these episodes; how far was read is not."""
+        return Batch(
+            {key: each for key, each in self.snapshots.items() if each.episode_id in episodes},
+            {key: each for key, each in self.readings.items() if each.episode_id in episodes},
+            [each for each in self.risks if each.episode_id in episodes],
+        )
+
+    @property
     def touched(self) -> set[UUID]:
-        """The episodes of which anything was said."""
+        """The episodes of which scoring said anything."""
         return {event.episode_id for event in (*self.snapshots.values(), *self.readings.values())}
 
 
@@ -85,6 +98,22 @@ class Taker:
             await advance(connection, batch.progress)
             if tenants:
                 await self._take(connection, batch, tenants)
+
+    async def fails(self, batch: Batch) -> bool:
+        """Whether this cannot be taken in; nothing of it stays.
+
+        Raises:
+            Exception: what passes, such as a lost connection.
+        """
+        try:
+            async with transaction(self.engine, batch.tenants) as connection:
+                await self._take(connection, batch, batch.tenants)
+                await connection.rollback()
+        except Exception as error:
+            if is_transient(error):
+                raise
+            return True
+        return False
 
     async def _take(self, connection: AsyncConnection, batch: Batch, tenants: Sequence[UUID]) -> None:
         await self._hear(connection, batch, tenants)

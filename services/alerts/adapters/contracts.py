@@ -31,10 +31,8 @@ def rated_of(reading: Reading) -> Rated | None:
         step=instrument.total.step,
         total=reading.total,
         index=reading.index,
-        numbers={
-            signal.detector: Number(signal.value, signal.reason, dict(signal.details)) for signal in reading.signals
-        },
-        quantiles=dict(reading.expected.quantiles) if reading.expected else {},
+        numbers={each.detector: Number(each.value, each.reason, each.details) for each in reading.signals},
+        quantiles=reading.expected.quantiles if reading.expected else {},
         historical=reading.historical,
     )
 
