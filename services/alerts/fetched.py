@@ -43,7 +43,7 @@ class Fetched:
         for start in range(0, len(records), SLICE):
             for record in records[start : start + SLICE]:
                 try:
-                    self.batch.add(said(topics, record))
+                    self.batch.add(*said(topics, record))
                 except ContractError as error:
                     self.bad.append((record, error))
             await asyncio.sleep(0)
@@ -52,12 +52,12 @@ class Fetched:
         """The records that speak of these episodes."""
         unread = {id(record) for record, _ in self.bad}
         for record in self.records:
-            if id(record) not in unread and said(topics, record).episode_id in episodes:
+            if id(record) not in unread and said(topics, record)[0].episode_id in episodes:
                 yield record
 
 
-def said(topics: Mapping[str, Topic], record: ConsumerRecord) -> Any:  # noqa: ANN401 - the topic decides
-    """The event in a record.
+def said(topics: Mapping[str, Topic], record: ConsumerRecord) -> tuple[Any, str | None]:
+    """The event in a record, and its text where that is to be stored.
 
     Raises:
         ContractError: it holds none of its topic's.
@@ -65,4 +65,4 @@ def said(topics: Mapping[str, Topic], record: ConsumerRecord) -> Any:  # noqa: A
     topic = topics[record.topic]
     if topic is ALLIANCE_SCORES:
         return mirror.read(record.value, record.headers)
-    return decode(topic, record.value, record.headers)
+    return decode(topic, record.value, record.headers), None

@@ -31,23 +31,31 @@ Event = TypeVar("Event", EpisodeSnapshot, Reading | ReadingWithdrawn)
 
 @dataclass(slots=True)
 class Batch:
-    """Decoded records, the latest of each thing, and the offsets they were read at."""
+    """Decoded records, the latest of each thing, its text to store, and the offsets they were read at."""
 
     snapshots: dict[UUID, EpisodeSnapshot] = field(default_factory=dict)
     readings: dict[UUID, Reading | ReadingWithdrawn] = field(default_factory=dict)
     risks: list[events.RiskAnswered] = field(default_factory=list)
     progress: list[Progress] = field(default_factory=list)
+    texts: dict[UUID, str] = field(default_factory=dict)
 
-    def add(self, event: object) -> None:
+    def add(self, event: object, text: str | None = None) -> None:
+        """Keep what is newest; `text` is the event as it came, judged by the mirror of the contract."""
         match event:
             case EpisodeSnapshot():
-                _keep(self.snapshots, event.episode_id, event)
+                self._keep(self.snapshots, event.episode_id, event, text)
             case Reading() | ReadingWithdrawn():
-                _keep(self.readings, event.rating_id, event)
+                self._keep(self.readings, event.rating_id, event, text)
             case events.RiskAnswered():
                 self.risks.append(event)
             case events.Conclusion():
                 self.add(mirror.of(event))
+
+    def _keep(self, latest: dict[UUID, Event], key: UUID, event: Event, text: str | None) -> None:
+        known = latest.get(key)
+        if known is None or event.newness >= known.newness:
+            latest[key] = event
+            self.texts[key] = text or mirror.text(event)
 
     @property
     def tenants(self) -> list[UUID]:
@@ -65,18 +73,13 @@ class Batch:
             {key: each for key, each in self.snapshots.items() if each.episode_id in episodes},
             {key: each for key, each in self.readings.items() if each.episode_id in episodes},
             [each for each in self.risks if each.episode_id in episodes],
+            texts=self.texts,
         )
 
     @property
     def touched(self) -> set[UUID]:
         """The episodes of which scoring said anything."""
         return {event.episode_id for event in (*self.snapshots.values(), *self.readings.values())}
-
-
-def _keep(latest: dict[UUID, Event], key: UUID, event: Event) -> None:
-    known = latest.get(key)
-    if known is None or event.newness >= known.newness:
-        latest[key] = event
 
 
 @dataclass(slots=True)
@@ -192,7 +195,7 @@ async def _write_snapshots(connection: AsyncConnection, batch: Batch) -> dict[UU
         "opened": [each.opened_at for each in rows],
         "attended": [each.attendance.last_attended_at for each in rows],
         "due": [each.silent_amber_at if each.status == "open" else None for each in rows],
-        "snapshots": [mirror.text(each) for each in rows],
+        "snapshots": [batch.texts[each.episode_id] for each in rows],
     }
     written = await connection.execute(sql.UPSERT_EPISODES, columns)
     return {row.episode_id: row.tenant_id for row in written if row.is_new}
@@ -205,7 +208,7 @@ async def _write_readings(connection: AsyncConnection, batch: Batch) -> None:
     columns = _common(rows) | {
         "ratings": [each.rating_id for each in rows],
         "times": [each.occurred_at if isinstance(each, Reading) else None for each in rows],
-        "readings": [mirror.text(each) if isinstance(each, Reading) else None for each in rows],
+        "readings": [batch.texts[each.rating_id] if isinstance(each, Reading) else None for each in rows],
     }
     await connection.execute(sql.UPSERT_READINGS, columns)
 

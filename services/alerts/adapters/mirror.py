@@ -147,17 +147,18 @@ decode: Callable[[bytes | str], Conclusion] = msgspec.json.Decoder(Conclusion).d
 _encode = msgspec.json.Encoder().encode
 
 
-def read(value: bytes | None, headers: Iterable[tuple[str, bytes]] = ()) -> Conclusion:
-    """The conclusion in a record.
+def read(value: bytes | None, headers: Iterable[tuple[str, bytes]] = ()) -> tuple[Conclusion, str]:
+    """The conclusion in a record, and the text to store: as it came, where the mirror accepts it.
 
     Raises:
         UnknownVersion, UnknownEvent, UndecodableEvent: as the contract says.
     """
     codec.check_version(headers)
     try:
-        return decode(value or b"")
+        return decode(value or b""), (value or b"").decode()
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return of(codec.decode(ALLIANCE_SCORES, value))
+        found = of(codec.decode(ALLIANCE_SCORES, value))
+        return found, text(found)
 
 
 def of(said: events.Conclusion) -> Conclusion:
@@ -166,5 +167,5 @@ def of(said: events.Conclusion) -> Conclusion:
 
 
 def text(said: Conclusion) -> str:
-    """As it is stored: the contract's fields and no others."""
+    """As JSON: the contract's fields and no others."""
     return _encode(said).decode()

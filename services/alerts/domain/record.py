@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from types import MappingProxyType
+from typing import Literal, NamedTuple
 from uuid import UUID
 
 Act = Literal["acknowledged", "resolved"]
 
 
-@dataclass(frozen=True, slots=True)
-class Number:
+class Number(NamedTuple):
     """One detector's signal: its value, its details, its reason in words."""
 
     value: float | None
     reason: str
-    details: Mapping[str, float | None] = field(default_factory=dict)
+    details: Mapping[str, float | None] = MappingProxyType({})
 
     def of(self, name: str) -> float | None:
         return self.value if name == "value" else self.details.get(name)
