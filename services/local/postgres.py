@@ -19,7 +19,14 @@ from services.platform.errors import Unavailable
 SUPERUSER = "postgres"
 OWNER = "attune_owner"
 DATABASE = "attune"
-SETTINGS = ("listen_addresses=", "unix_socket_permissions=0700", "max_connections=120", "shared_buffers=64MB")
+SETTINGS = (
+    "listen_addresses=",
+    "unix_socket_permissions=0700",
+    "max_connections=120",
+    "shared_buffers=64MB",
+    "autovacuum_naptime=5s",
+)
+"""Statistics are taken soon: plans made while a table was empty read all of it, until PostgreSQL knows better."""
 FORGETFUL = ("fsync=off", "full_page_writes=off")
 """A crash of the machine may lose or break the data, a killed process may not: for test runs alone."""
 

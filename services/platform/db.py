@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import ClassVar
+from time import monotonic
+from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import DateTime, MetaData, text
+from sqlalchemy import DateTime, MetaData, event, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.pool import ConnectionPoolEntry, Pool
 
 from services.platform.errors import ConfigurationError, Unavailable
 from services.platform.secrets import read_text
@@ -26,6 +28,7 @@ NAMING = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s",
     "pk": "pk_%(table_name)s",
 }
+IDLE_SECONDS = 1.0
 _PASSING = ("08", "40", "53", "57")
 """SQLSTATE classes: connection, deadlock or serialisation, out of resources, stopping or starting."""
 _BIND = text("select set_config('app.tenants', :tenants, true)")
@@ -58,14 +61,33 @@ def create_engine(settings: Settings) -> AsyncEngine:
         ConfigurationError: no database address.
     """
     patience = {"command_timeout": settings.database_seconds, "timeout": settings.database_seconds}
-    return create_async_engine(
+    engine = create_async_engine(
         address(settings),
         hide_parameters=True,
         pool_size=settings.database_pool,
         max_overflow=0,
-        pool_pre_ping=True,
+        pool_reset_on_return=None,  # `transaction` has ended what it began; a rollback of nothing is a round trip
         connect_args=patience,
     )
+    _look_at_the_idle(engine.pool)
+    return engine
+
+
+def _look_at_the_idle(pool: Pool) -> None:
+    """Before a connection is used that has idled, see whether it still stands: busy ones tell soon enough."""
+
+    def came_back(_: object, record: ConnectionPoolEntry) -> None:
+        record.info["since"] = monotonic()
+
+    def goes_out(connection: Any, record: ConnectionPoolEntry, _: object) -> None:  # noqa: ANN401 - the driver's
+        if monotonic() - record.info.get("since", monotonic()) > IDLE_SECONDS:
+            try:
+                connection.ping()
+            except Exception as error:
+                raise DisconnectionError from error
+
+    event.listen(pool, "checkin", came_back)
+    event.listen(pool, "checkout", goes_out)
 
 
 def tenants_setting(tenants: Iterable[UUID]) -> str:
