@@ -27,8 +27,8 @@ from services.platform import logs
 from services.platform.clock import Clock
 from services.platform.db import is_transient, transaction
 
-MOST = 500
-"""Rows of one clinic in one transaction."""
+MOST = 100
+"""Rows of one clinic in one transaction: its clock is held meanwhile, and what is new of it waits."""
 
 
 @dataclass(slots=True)

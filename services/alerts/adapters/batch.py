@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
+from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from schemas import events
@@ -119,10 +120,10 @@ class Taker:
         return False
 
     async def _take(self, connection: AsyncConnection, batch: Batch, tenants: Sequence[UUID]) -> None:
-        await self._hear(connection, batch, tenants)
+        clocks = await self._hear(connection, batch, tenants)
         new = await _write_snapshots(connection, batch)
         await _write_readings(connection, batch)
-        clinics, grown = await self._clinics(connection, tenants, set(new.values()))
+        clinics, grown = await self._clinics(connection, clocks, set(new.values()))
         await risk.take(connection, clinics, batch.risks)
         await shadow.note(connection, self.decisions.policy, clinics, batch.readings.values())
         about = {"tenants": tenants, "episodes": list(batch.touched)}
@@ -131,22 +132,21 @@ class Taker:
         decided = await self.decisions.redecide(connection, clinics, episodes)
         await owners.follow(connection, alerts, {each.whose.episode_id: each.whose.owner_id for each in decided})
 
-    async def _hear(self, connection: AsyncConnection, batch: Batch, tenants: Sequence[UUID]) -> None:
-        """Note that these clinics are alive, and the now of those whose feed is the clock."""
+    async def _hear(self, connection: AsyncConnection, batch: Batch, tenants: Sequence[UUID]) -> Sequence[Row[Any]]:
+        """Note that these clinics are alive, and the now of those whose feed is the clock; returns their clocks."""
         known: defaultdict[UUID, datetime | None] = defaultdict(lambda: None)
         told = [(each, each.known_at) for each in (*batch.snapshots.values(), *batch.readings.values())]
         for event, at in (*told, *((each, each.recorded_at) for each in batch.risks)):
             if event.clock == "feed":
                 known[event.tenant_id] = max(known[event.tenant_id] or at, at)
         values = {"tenants": tenants, "known": [known[tenant] for tenant in tenants]}
-        await connection.execute(sql.HEAR, values | {"heard_at": self.clock.now()})
+        return (await connection.execute(sql.HEAR, values | {"heard_at": self.clock.now()})).all()
 
     async def _clinics(
-        self, connection: AsyncConnection, tenants: Sequence[UUID], new: set[UUID]
+        self, connection: AsyncConnection, clocks: Sequence[Row[Any]], new: set[UUID]
     ) -> tuple[dict[UUID, ClinicNow], set[UUID]]:
         """Each clinic's now and size; and, where one has just outgrown the fallback, all it has to decide again."""
         clinics, again = {}, set[UUID]()
-        clocks = (await connection.execute(sql.CLOCKS, {"tenants": tenants})).all()
         small = await sizes(connection, [row.tenant_id for row in clocks if not row.grown])
         for row in clocks:
             clients = small.get(row.tenant_id, FALLBACK_CLIENTS)

@@ -152,7 +152,7 @@ async def _known(connection: AsyncConnection, about: Mapping[str, Any]) -> _Know
             row.alert_id, row.kind, row.severity, row.state, row.reason, row.historical, row.rule
         )
     acts: defaultdict[UUID, tuple[Done, ...]] = defaultdict(tuple)
-    about_alerts = {"tenants": about["tenants"], "alerts": [one for each in alerts.values() for one in each]}
-    for row in await connection.execute(sql.ACTS, about_alerts):
+    standing = [alert for each in alerts.values() for alert in each]
+    for row in await connection.execute(sql.ACTS, {**about, "alerts": standing}) if standing else ():
         acts[row.alert_id] += (Done(row.action, row.at),)
     return _Known(readings, alerts, acts)

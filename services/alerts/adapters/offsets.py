@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -43,20 +44,34 @@ class Progress:
     last_at: datetime | None = None
 
 
-async def advance(connection: AsyncConnection, progress: Iterable[Progress]) -> None:
+async def advance(connection: AsyncConnection, progress: Sequence[Progress]) -> None:
     """Move each partition on, if it stands where the batch began.
 
     Raises:
         Overtaken: it does not.
     """
-    for each in progress:
-        place = {"topic": each.topic, "partition": each.partition}
-        values = place | {"next": each.next_offset, "last": each.last_offset, "digest": each.digest, "at": each.last_at}
-        moved = await connection.execute(sql.ADVANCE, values | {"from": each.start})
-        if moved.rowcount == 0:
-            moved = await connection.execute(sql.FIRST_OFFSET, values)
-        if moved.rowcount == 0:
-            raise Overtaken(f"{each.topic}/{each.partition} was read further by another consumer")
+    waiting = sorted(progress, key=_place)
+    for statement, more in ((sql.ADVANCE, {"starts": [each.start for each in waiting]}), (sql.FIRST_OFFSETS, {})):
+        if waiting:
+            moved = {tuple(row) for row in await connection.execute(statement, _columns(waiting) | more)}
+            waiting = [each for each in waiting if _place(each) not in moved]
+    if waiting:
+        raise Overtaken(f"{waiting[0].topic}/{waiting[0].partition} was read further by another consumer")
+
+
+def _place(progress: Progress) -> tuple[str, int]:
+    return progress.topic, progress.partition
+
+
+def _columns(progress: Sequence[Progress]) -> dict[str, list[Any]]:
+    return {
+        "topics": [each.topic for each in progress],
+        "partitions": [each.partition for each in progress],
+        "next": [each.next_offset for each in progress],
+        "last": [each.last_offset for each in progress],
+        "digests": [each.digest for each in progress],
+        "times": [each.last_at for each in progress],
+    }
 
 
 async def stored_offsets(

@@ -41,10 +41,7 @@ HEAR = text("""
     from unnest(cast(:tenants as uuid[]), cast(:known as timestamptz[])) as n(tenant_id, known_at)
     on conflict (tenant_id) do update set
       known_at = greatest(c.known_at, excluded.known_at), heard_at = greatest(c.heard_at, excluded.heard_at)
-""")
-CLOCKS = text("""
-    select tenant_id, known_at, grown, swept_at, shadow from alerts.tenant_clock
-    where tenant_id = any(cast(:tenants as uuid[]))
+    returning tenant_id, known_at, grown, swept_at, shadow
 """)
 UPSERT_SHADOWS = text("""
     insert into alerts.shadow_signal as s (tenant_id, rating_id, policy, episode_id, occurred_at, live_policy,
@@ -158,14 +155,20 @@ ALL_OFFSETS = text("""
     select topic, partition, next_offset, last_offset, digest, last_at from alerts.consumer_offset
     order by topic, partition
 """)
-FIRST_OFFSET = text("""
+FIRST_OFFSETS = text("""
     insert into alerts.consumer_offset (topic, partition, next_offset, last_offset, digest, last_at)
-    values (:topic, :partition, :next, :last, :digest, cast(:at as timestamptz)) on conflict do nothing
+    select n.* from unnest(cast(:topics as text[]), cast(:partitions as int[]), cast(:next as bigint[]),
+      cast(:last as bigint[]), cast(:digests as bytea[]), cast(:times as timestamptz[])) as n
+    on conflict do nothing returning topic, partition
 """)
 ADVANCE = text("""
-    update alerts.consumer_offset
-    set next_offset = :next, last_offset = :last, digest = :digest, last_at = cast(:at as timestamptz)
-    where topic = :topic and partition = :partition and next_offset = :from
+    update alerts.consumer_offset o
+    set next_offset = n.next, last_offset = n.last, digest = n.digest, last_at = n.at
+    from unnest(cast(:topics as text[]), cast(:partitions as int[]), cast(:next as bigint[]), cast(:last as bigint[]),
+      cast(:digests as bytea[]), cast(:times as timestamptz[]), cast(:starts as bigint[]))
+      as n(topic, partition, next, last, digest, at, start)
+    where o.topic = n.topic and o.partition = n.partition and o.next_offset = n.start
+    returning o.topic, o.partition
 """)
 MOVE_BACK = text("""
     update alerts.consumer_offset set next_offset = :next, last_offset = -1, last_at = null
