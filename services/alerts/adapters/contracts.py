@@ -34,6 +34,7 @@ def rated_of(reading: Reading) -> Rated | None:
         numbers={each.detector: Number(each.value, each.reason, each.details) for each in reading.signals},
         quantiles=reading.expected.quantiles if reading.expected else {},
         historical=reading.historical,
+        recorded_at=reading.recorded_at,
     )
 
 

@@ -32,6 +32,7 @@ class ToldReading(msgspec.Struct, frozen=True, gc=False):
     rater: str
     occurred_at: datetime
     historical: bool
+    recorded_at: datetime
     total: float | None
     index: float | None
     expected: ToldExpectation | None

@@ -25,6 +25,7 @@ class Stored:
     reason: str
     historical: bool
     rule: str = ""
+    rating_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,5 +87,5 @@ def _unfounded(known: Stored) -> Iterator[Change]:
     if known.kind == "disengaging":
         yield Change(known.alert_id, "cleared", (("cleared", "seen or booked since, or care has ended"),), None)
     else:
-        why = "a correction of the record, or the clinic's own parameters, took its ground away"
+        why = "a correction of the record, the clinic's own parameters or another policy took its ground away"
         yield Change(known.alert_id, "withdrawn", (("withdrawn", why),), None)

@@ -39,6 +39,7 @@ class Rated:
     numbers: Mapping[str, Number]
     quantiles: Mapping[str, float] = field(default_factory=dict)
     historical: bool = False
+    recorded_at: datetime | None = None
 
     @property
     def place(self) -> tuple[datetime, str, str, UUID]:
