@@ -34,6 +34,7 @@ GROUP = "alerts"
 POLL_MS = 200
 METADATA_MS = 5_000
 """How soon a topic that was recreated is found again."""
+TELL_SECONDS = 1.0
 RETRY_SECONDS = 1.0
 REPLAY_SECONDS = 3.0
 """How often a consumer of a recreated log looks whether a replay has been started."""
@@ -53,6 +54,7 @@ class Consumer:
     _next: dict[TopicPartition, int] = field(default_factory=dict)
     _ready: asyncio.Event = field(default_factory=asyncio.Event)
     _assignments: int = 0
+    _told_at: float = 0.0
     _taking: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while a batch is written: where to go on is looked up after it, not beside it."""
     _topics: dict[str, Topic] = field(init=False)
@@ -150,6 +152,7 @@ class Consumer:
         while fetched is not None:
             fetched = await self._settle(consumer, producer, fetched)
             await self._note_lag(consumer, waiting=0 if fetched is None else fetched.count)
+        await self._tell_kafka(consumer)
         await self._note_lag(consumer)
 
     async def _fetch(self, consumer: AIOKafkaConsumer) -> Fetched | None:
@@ -176,7 +179,7 @@ class Consumer:
                     self._seek(consumer)
                     return None
                 await self._take(producer, fetched)
-            await self._tell_kafka(consumer, fetched.places)
+            await self._tell_kafka(consumer)
             return await coming if coming else None
         finally:
             if coming:
@@ -235,9 +238,12 @@ class Consumer:
             self.metrics.dead_letters.labels(error.code).inc()
         self._limit.saw(bad=[fault(error.code, record.key) for record, error in bad])
 
-    async def _tell_kafka(self, consumer: AIOKafkaConsumer, fetched: Iterable[TopicPartition]) -> None:
-        with contextlib.suppress(CommitFailedError, IllegalStateError, KafkaError):
-            await consumer.commit({place: self._next[place] for place in fetched})
+    async def _tell_kafka(self, consumer: AIOKafkaConsumer) -> None:
+        """For lag tools alone: where to go on is in the records."""
+        if self._next and monotonic() - self._told_at >= TELL_SECONDS:
+            with contextlib.suppress(CommitFailedError, IllegalStateError, KafkaError):
+                await consumer.commit(self._next)
+            self._told_at = monotonic()
 
     async def _lag(self, consumer: AIOKafkaConsumer) -> int | None:
         """How much is known to wait beyond what was fetched; `None` before that is known of every partition.

@@ -7,6 +7,7 @@ more than a memory: the tail says so, and the reconciler asks for them again.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -28,6 +29,8 @@ from services.platform.settings import Settings
 
 GROUP = "ingest-receipts"
 RETRY_SECONDS = 2.0
+GATHER_SECONDS = 0.1
+"""A receipt can wait that long; a transaction for every few answers costs the door more than the posts do."""
 _RANK = {"no-reading": 0, "dead-lettered": 1, "scored": 2}
 _WRITE = text("""
     insert into ingest.outcome as o (tenant_id, event_id, outcome, at)
@@ -116,6 +119,7 @@ class Tail:
             self._metrics.tail_running.set(1)
             while True:
                 await self._take(consumer)
+                await asyncio.sleep(GATHER_SECONDS)
 
     async def _take(self, consumer: AIOKafkaConsumer) -> None:
         fetched = await consumer.getmany(timeout_ms=500, max_records=5_000)
