@@ -127,6 +127,25 @@ class TenantClock(Base):
     shadow: Mapped[str | None] = mapped_column(String(64))
     """The policy that the clinic tries beside the live one."""
     shadow_since: Mapped[datetime | None]
+    policy_asked: Mapped[int | None]
+    """The version of its own policy that the operator asked for, last."""
+    policy_version: Mapped[int | None]
+    """The one that decisions are made under; `None`: the installation's."""
+    policy_since: Mapped[datetime | None]
+
+
+class TenantPolicy(Base):
+    """A clinic's own policies, one after the other; append-only. Without a definition: the installation's again."""
+
+    __tablename__ = "tenant_policy"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    version: Mapped[int] = mapped_column(Integer, primary_key=True)
+    policy: Mapped[str | None] = mapped_column(String(64))
+    definition: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    set_at: Mapped[datetime]
+    set_by: Mapped[str] = mapped_column(String(200))
 
 
 class ShadowSignal(Base):

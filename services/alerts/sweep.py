@@ -16,6 +16,7 @@ from uuid import UUID
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.alerts.adapters import policies
 from services.alerts.adapters import statements as sql
 from services.alerts.adapters.batch import FALLBACK_CLIENTS, sizes
 from services.alerts.adapters.decisions import ClinicNow, Decisions
@@ -23,6 +24,7 @@ from services.alerts.adapters.mirror import EpisodeSnapshot
 from services.alerts.consumer import Consumer
 from services.alerts.metrics import AlertsMetrics
 from services.alerts.settings import AlertsSettings
+from services.alerts.switch import Switch
 from services.platform import logs
 from services.platform.clock import Clock
 from services.platform.db import is_transient, transaction
@@ -43,13 +45,14 @@ class Sweep:
     metrics: AlertsMetrics
 
     async def run(self) -> None:
-        """For ever."""
+        """For ever. A policy that was asked for waits for no lag: it says how to decide, not what is late."""
+        switch = Switch(self.engine, self.decisions, self.clock)
         while True:
             await asyncio.sleep(self.settings.alerts_sweep_seconds)
-            if not self.consumer.caught_up:
-                continue
             try:
-                await self.once()
+                await switch.once()
+                if self.consumer.caught_up:
+                    await self.once()
             except Exception as error:
                 if not is_transient(error):
                     raise
@@ -98,13 +101,15 @@ class Sweep:
 
     async def _some(self, tenant: UUID, now: datetime, *, grown: bool) -> int:
         async with transaction(self.engine, [tenant]) as connection:
-            await connection.execute(sql.SWEPT, {"tenant": tenant, "now": now})
+            clock = (await connection.execute(sql.SWEPT, {"tenant": tenant, "now": now})).all()
             due = {"tenant": tenant, "now": now, "most": MOST}
             episodes = list((await connection.execute(sql.DUE, due)).scalars())
             if not episodes:
                 return 0
             size = FALLBACK_CLIENTS if grown else (await sizes(connection, [tenant]))[tenant]
-            seen = await self.decisions.redecide(connection, {tenant: ClinicNow(now, now, size)}, episodes)
+            own = await policies.in_force(connection, clock, self.decisions.policy)
+            clinic = ClinicNow(now, now, size, live=own.get(tenant))
+            seen = await self.decisions.redecide(connection, {tenant: clinic}, episodes)
             times = {each.snapshot.episode_id: next_deadline(each.snapshot, now) for each in seen}
             values = {"tenant": tenant, "episodes": list(times), "due": list(times.values())}
             await connection.execute(sql.NEXT_DUE, values)

@@ -13,9 +13,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from services.alerts.domain.policy import DEFAULT, POLICIES
+from services.alerts.domain.policy import DEFAULT
 from services.cli.bars import bar
 from services.cli.invocation import Invocation, invocation
+from services.cli.named import policy_of
 from services.cli.recorded import inbox
 from services.lab.backtest import labels as labels_file
 from services.lab.backtest.findings import findings
@@ -46,7 +47,9 @@ def run(  # noqa: PLR0917 - typer passes options by name
     tenant: Annotated[str | None, typer.Option(help="Instead of a file: all that is in this tenant's inbox.")] = None,
     labels: Annotated[Path | None, typer.Option(help="What really happened, where somebody knows: NDJSON.")] = None,
     fitted: Annotated[Path | None, typer.Option(help="A clinic's own parameters, from `attune fit`.")] = None,
-    policy: Annotated[list[str] | None, typer.Option(help="A policy by name; again for another beside it.")] = None,
+    policy: Annotated[
+        list[str] | None, typer.Option(help="A policy by name, or a file of one; again for another beside it.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
     out: Annotated[Path | None, typer.Option(help="One HTML page that needs nothing else.")] = None,
     budget: Annotated[float, typer.Option(min=0, help="Alerts that a clinician has time for in a week.")] = BUDGET,
@@ -79,11 +82,9 @@ def _recorded(made: Invocation, events: Path | None, tenant: str | None) -> Abst
 
 
 def _asked(events: Path, labels: Path | None, policies: tuple[str, ...], cores: int) -> Request:
-    unknown = [name for name in policies if name not in POLICIES]
-    if unknown:
-        raise ConfigurationError(f"no policy named {unknown[0]}", hint=f"one of {', '.join(POLICIES)}")
+    named = {each.name: each for each in map(policy_of, policies)}
     known = labels_file.read_labels(labels) if labels else {}
-    return Request(events, tuple(dict.fromkeys(policies)), known, cores=cores)
+    return Request(events, tuple(named.values()), known, cores=cores)
 
 
 def _found(made: Invocation, asked: Request, budget: float, out: Path | None) -> dict[str, Any]:
@@ -95,7 +96,7 @@ def _found(made: Invocation, asked: Request, budget: float, out: Path | None) ->
         raise ConfigurationError(
             f"no events in {asked.events}{first}", hint="one JSON object a line: attune post --help"
         )
-    found = findings(tally, asked.policies, budget)
+    found = findings(tally, asked.names, budget)
     if out is not None:
         write(out, found, tally.examples)
     return found

@@ -13,6 +13,9 @@ from sqlalchemy import Row, TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from schemas.events import Reading
+from services.alerts.adapters import policies
+from services.alerts.domain.live_policy import LivePolicy
+from services.alerts.domain.policy import Policy
 from services.alerts.domain.reconcile import Stored
 from services.alerts.domain.record import Done
 from services.ingest import tenant_configs
@@ -40,7 +43,7 @@ _READINGS = text("""
     where tenant_id = any(:tenants) and episode_id = any(:episodes) and not withdrawn
 """)
 _ALERTS = text("""
-    select tenant_id, episode_id, alert_id, kind, severity, state, reason, historical, rule from alerts.alert
+    select tenant_id, episode_id, alert_id, kind, severity, state, reason, historical, rule, rating_id from alerts.alert
     where tenant_id = any(:tenants) and episode_id = any(:episodes)
 """)
 _ACTS = text("""
@@ -50,7 +53,8 @@ _ACTS = text("""
 """)
 _CLINICS = text("""
     select t.tenant_id, c.swept_at, case when c.grown then :most else (select count(*) from (
-      select distinct client_id from alerts.episode e where e.tenant_id = t.tenant_id limit :most) as n) end as clients
+      select distinct client_id from alerts.episode e where e.tenant_id = t.tenant_id limit :most) as n) end as clients,
+      c.policy_version, c.policy_since
     from unnest(cast(:tenants as uuid[])) as t(tenant_id) left join alerts.tenant_clock c using (tenant_id)
 """)
 
@@ -116,8 +120,8 @@ def _episodes(scope: Scope, sample: int | None, *, later: bool) -> TextClause:
     """)  # noqa: S608 - columns are ours
 
 
-async def read(engine: AsyncEngine, episodes: Sequence[Row[Any]]) -> Page:
-    """These episodes at one moment."""
+async def read(engine: AsyncEngine, episodes: Sequence[Row[Any]], installation: Policy) -> Page:
+    """These episodes at one moment. `installation`: the policy of clinics that have none of their own."""
     tenants = sorted({row.tenant_id for row in episodes})
     about = {"tenants": tenants, "episodes": [row.episode_id for row in episodes]}
     records: defaultdict[Key, Record] = defaultdict(Record)
@@ -127,9 +131,10 @@ async def read(engine: AsyncEngine, episodes: Sequence[Row[Any]]) -> Page:
         for row in await connection.execute(_HELD, about):
             records[row.tenant_id, row.episode_id].held = row.facts
         await _take_standing(connection, about, records)
-        clinics = await connection.execute(_CLINICS, {"tenants": tenants, "most": FALLBACK_CLIENTS})
+        clinics = (await connection.execute(_CLINICS, {"tenants": tenants, "most": FALLBACK_CLIENTS})).all()
+        own = await policies.in_force(connection, clinics, installation)
         engines = FittedEngines(await tenant_configs.known(connection, tenants))
-        return Page(records, {row.tenant_id: _clinic(row) for row in clinics}, engines)
+        return Page(records, {row.tenant_id: _clinic(row, own) for row in clinics}, engines)
 
 
 def _take_fact(record: Record, row: Row[Any]) -> None:
@@ -144,11 +149,11 @@ async def _take_standing(connection: AsyncConnection, about: Mapping[str, Any], 
         reading = Reading.model_validate(row.reading, strict=False)
         records[row.tenant_id, row.episode_id].readings[row.rating_id] = reading
     for row in await connection.execute(_ALERTS, about):
-        stored = Stored(row.alert_id, row.kind, row.severity, row.state, row.reason, row.historical, row.rule)
-        records[row.tenant_id, row.episode_id].alerts[row.alert_id] = stored
+        said = (row.kind, row.severity, row.state, row.reason, row.historical, row.rule, row.rating_id)
+        records[row.tenant_id, row.episode_id].alerts[row.alert_id] = Stored(row.alert_id, *said)
     for row in await connection.execute(_ACTS, about):
         records[row.tenant_id, row.episode_id].acts[row.alert_id] += (Done(row.action, row.at),)
 
 
-def _clinic(row: Row[Any]) -> Clinic:
-    return Clinic(row.clients, row.swept_at or datetime.min.replace(tzinfo=UTC))
+def _clinic(row: Row[Any], own: Mapping[UUID, LivePolicy]) -> Clinic:
+    return Clinic(row.clients, row.swept_at or datetime.min.replace(tzinfo=UTC), own.get(row.tenant_id))

@@ -64,7 +64,7 @@ def verify(  # noqa: PLR0917 - typer passes options by name
     sample: Annotated[int, typer.Option(min=1, help="So many episodes, at random.")] = SAMPLE,
     tenant: Annotated[str | None, typer.Option(help="Of one tenant.")] = None,
     client: Annotated[str | None, typer.Option(help="With --tenant: of one client, by the clinic's reference.")] = None,
-    policy: Annotated[str, typer.Option(help="The policy that alerts runs under.")] = "fic-default-2",
+    policy: Annotated[str, typer.Option(help="The installation's; a tenant's own is known.")] = "fic-default-2",
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Work episodes out anew from the inbox, and say what stands otherwise."""
@@ -118,7 +118,7 @@ async def _page(engine: AsyncEngine, page: Sequence[Row[Any]], policy: str, foun
 
 async def _differing(engine: AsyncEngine, page: Sequence[Row[Any]], policy: str) -> dict[UUID, list[Difference] | None]:
     """Of each episode what differs; None where facts of it are without an answer yet."""
-    read = await records.read(engine, page)
+    read = await records.read(engine, page, POLICIES[policy])
     result: dict[UUID, list[Difference] | None] = {}
     for (tenant, episode), record in read.records.items():
         versions = read.engines.of(str(tenant))

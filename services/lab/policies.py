@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
-from typing import Any, Final
+from typing import Final
 
 from services.alerts.domain.policy import Bound, Escalation, Policy, Recovery, Rule
 
 SRS_RANGE: Final = 40
 """Points from the lowest to the highest total of the SRS."""
-_MEASURED: Final[Mapping[tuple[str, str], str]] = {
+MEASURED: Final[Mapping[tuple[str, str], str]] = {
     ("rupture-evidence", "rate"): "the share of ordinary sessions as unusual as this one",
     ("rupture-evidence", "drop"): "how far the rating lies below the client's usual",
     ("rupture-evidence", "slide"): "the probability that it came as a slide",
@@ -123,7 +123,7 @@ def _bounds(rule: Rule) -> str:
 
 
 def _bound(rule: Rule, bound: Bound) -> str:
-    measured = _MEASURED.get((rule.detector, bound.of), f"{bound.of.replace('_', ' ')} of {rule.detector}")
+    measured = MEASURED.get((rule.detector, bound.of), f"{bound.of.replace('_', ' ')} of {rule.detector}")
     return f"{measured} {_SIGNS[bound.comparison]} {_limit(bound)}"
 
 
@@ -141,27 +141,3 @@ def _listed(names: Iterable[str]) -> str:
 
 def _yes(holds: bool) -> str:  # noqa: FBT001 - a word for it
     return "yes" if holds else "no"
-
-
-def as_json(policy: Policy) -> dict[str, Any]:
-    """The policy's data, and its words."""
-    rules = [
-        {
-            "name": rule.name,
-            "kind": rule.kind,
-            "detector": rule.detector,
-            "bounds": [{"of": each.of, "comparison": each.comparison, "threshold": each.threshold, "unit": each.unit}
-                       for each in rule.bounds],
-            "max_clients": rule.max_clients,
-        }
-        for rule in policy.rules
-    ]  # fmt: skip
-    return {
-        "name": policy.name,
-        "rules": rules,
-        "cooldown_sessions": policy.cooldown_sessions,
-        "escalation": dict(_numbers(policy.escalation)),
-        "recovery": dict(_numbers(policy.recovery)),
-        "early_no_show": policy.early_no_show,
-        "words": told(policy),
-    }

@@ -16,7 +16,7 @@ from schemas import codec
 from schemas.events import EpisodeSnapshot, Reading
 from schemas.topics import ALLIANCE_SCORES
 from services.alerts.adapters.contracts import case_of
-from services.alerts.domain.decide import decide
+from services.alerts.domain.live_policy import LivePolicy, decided
 from services.alerts.domain.policy import Policy
 from services.alerts.domain.reconcile import Change, Stored, reconcile
 from services.alerts.domain.record import Done
@@ -56,6 +56,8 @@ class Clinic:
 
     clients: int
     as_of: datetime
+    live: LivePolicy | None = None
+    """Where it has, or had, a policy of its own."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -97,7 +99,8 @@ def differences(policy: Policy, should: Recomputed, stands: Standing, clinic: Cl
     if should.snapshot.revision.facts != stands.facts:
         found.add(Difference("episode", should.snapshot.episode_id, "facts"))
     case = case_of(should.snapshot, should.readings.values(), stands.acts, clients=clinic.clients, as_of=clinic.as_of)
-    wanted = [alert for alert in decide(policy, case) if alert.kind in RATED]
+    live = clinic.live or LivePolicy(policy)
+    wanted = [alert for alert in decided(live, case, stands.alerts) if alert.kind in RATED]
     stored = {alert_id: alert for alert_id, alert in stands.alerts.items() if alert.kind in RATED}
     found |= {_of_alert(change, stored.get(change.alert_id)) for change in reconcile(stored, wanted)}
     return sorted(found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from services.cli.named import policy_of
 from services.lab.backtest.findings import findings
 from services.lab.backtest.run import Request, backtest
 from tests.recovery_road import SmallRoad
@@ -21,6 +22,6 @@ async def test_the_inbox_gives_what_the_file_of_its_events_gives(road: SmallRoad
     said, _ = json.JSONDecoder().raw_decode(text)
     file = tmp_path / "events.ndjson"
     file.write_text("".join(f"{json.dumps(event)}\n" for event in events))
-    told = findings(backtest(Request(file, (POLICY,), {}), lambda _: None), (POLICY,), 1.0)
+    told = findings(backtest(Request(file, (policy_of(POLICY),), {}), lambda _: None), (POLICY,), 1.0)
     assert said["record"] == told["record"]
     assert said["policies"][POLICY]["by_rule"]["openfit"] == told["policies"][POLICY]["by_rule"]["openfit"] > 0

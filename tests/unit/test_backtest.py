@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from services.cli.named import policy_of
 from services.ingest import episodes
 from services.lab import written
 from services.lab.backtest import run
@@ -46,7 +47,7 @@ def ndjson(path: Path, events: Iterable[Event | str]) -> Path:
 
 def found(events: Path, labels: Path | None = None, policies: tuple[str, ...] = POLICIES) -> dict[str, Any]:
     known = read_labels(labels) if labels else {}
-    tally = backtest(Request(events, policies, known), lambda _: None)
+    tally = backtest(Request(events, tuple(map(policy_of, policies)), known), lambda _: None)
     return findings(tally, policies, budget=1.0)
 
 
@@ -153,7 +154,9 @@ def test_a_bad_label_is_named_by_line_and_field(tmp_path: Path, line: str, named
 def test_the_page_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
     """One file with its drawings, no address in it but the drawings' own vocabulary, and nobody's reference."""
     labels = ndjson(tmp_path / "l", [{"client": "anna", "ruptures": [{"onset": 4, "end": 4, "shape": "v"}]}])
-    tally = backtest(Request(ndjson(tmp_path / "e", COURSE), POLICIES, read_labels(labels)), lambda _: None)
+    tally = backtest(
+        Request(ndjson(tmp_path / "e", COURSE), tuple(map(policy_of, POLICIES)), read_labels(labels)), lambda _: None
+    )
     write(tmp_path / "page.html", findings(tally, POLICIES, 1.0), tally.examples)
     page = (tmp_path / "page.html").read_text()
     assert page.count("<svg") >= 3
@@ -199,7 +202,7 @@ def test_examples_do_not_depend_on_the_parts(tmp_path: Path, monkeypatch: pytest
     """The same courses are shown however the file was cut, those first on which policies disagree."""
     made = caseload(3, START, Clinic(clients=60, clinicians=4, weeks=20))
     events = ndjson(tmp_path / "e", [post.event for post in made.posts])
-    asked = Request(events, POLICIES, {})
+    asked = Request(events, tuple(map(policy_of, POLICIES)), {})
     whole = backtest(asked, lambda _: None).examples
     monkeypatch.setattr(run, "PART_BYTES", 10_000)
     assert whole

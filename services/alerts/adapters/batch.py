@@ -13,7 +13,7 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from schemas import events
-from services.alerts.adapters import mirror, owners, risk, shadow
+from services.alerts.adapters import mirror, owners, policies, risk, shadow
 from services.alerts.adapters import statements as sql
 from services.alerts.adapters.contracts import rated_of
 from services.alerts.adapters.decisions import ClinicNow, Decisions
@@ -125,7 +125,8 @@ class Taker:
         await _write_readings(connection, batch)
         clinics, grown = await self._clinics(connection, clocks, set(new.values()))
         await risk.take(connection, clinics, batch.risks)
-        await shadow.note(connection, self.decisions.policy, clinics, batch.readings.values())
+        live = {tenant: self.decisions.live(each).policy for tenant, each in clinics.items()}
+        await shadow.note(connection, live, clinics, batch.readings.values())
         about = {"tenants": tenants, "episodes": list(batch.touched)}
         alerts = (await connection.execute(sql.ALERT_OWNERS, about)).all()
         episodes = {row.episode_id for row in alerts} | self._to_decide(batch, clinics) | grown | set(new)
@@ -147,13 +148,15 @@ class Taker:
     ) -> tuple[dict[UUID, ClinicNow], set[UUID]]:
         """Each clinic's now and size; and, where one has just outgrown the fallback, all it has to decide again."""
         clinics, again = {}, set[UUID]()
+        own = await policies.in_force(connection, clocks, self.decisions.policy)
         small = await sizes(connection, [row.tenant_id for row in clocks if not row.grown])
         for row in clocks:
             clients = small.get(row.tenant_id, FALLBACK_CLIENTS)
             if not row.grown and clients >= FALLBACK_CLIENTS and row.tenant_id in new:
                 await connection.execute(sql.GROW, {"tenant": row.tenant_id})
                 again |= set((await connection.execute(sql.FALLBACK_EPISODES, {"tenant": row.tenant_id})).scalars())
-            clinics[row.tenant_id] = ClinicNow(row.known_at or self.clock.now(), row.swept_at, clients, row.shadow)
+            now = row.known_at or self.clock.now()
+            clinics[row.tenant_id] = ClinicNow(now, row.swept_at, clients, row.shadow, own.get(row.tenant_id))
         return clinics, again
 
     def _to_decide(self, batch: Batch, clinics: Mapping[UUID, ClinicNow]) -> set[UUID]:
@@ -166,7 +169,7 @@ class Taker:
 
     def _fires(self, event: Reading | ReadingWithdrawn, clinic: ClinicNow) -> bool:
         rated = rated_of(event) if isinstance(event, Reading) else None
-        return rated is not None and fires(self.decisions.policy, rated, clinic.clients)
+        return rated is not None and fires(self.decisions.live(clinic).policy, rated, clinic.clients)
 
 
 def _absent(snapshot: EpisodeSnapshot, clinic: ClinicNow) -> bool:

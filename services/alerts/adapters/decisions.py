@@ -17,7 +17,7 @@ from services.alerts.adapters import statements as sql
 from services.alerts.adapters.contracts import case_of
 from services.alerts.adapters.ledger import Entry, Ledger, Noted, Whose, sorted_ids
 from services.alerts.adapters.told import ToldReading
-from services.alerts.domain.decide import decide
+from services.alerts.domain.live_policy import LivePolicy, decided
 from services.alerts.domain.policy import Policy
 from services.alerts.domain.reconcile import Change, Stored, reconcile
 from services.alerts.domain.record import Done
@@ -29,13 +29,14 @@ from services.alerts.metrics import AlertsMetrics
 class ClinicNow:
     """A clinic's now and size, as decisions take them. `swept_at` is the now that deadlines are held against.
 
-    `shadow`: the policy it tries beside the live one.
+    `shadow`: the policy it tries beside the live one; `live`: where it has, or had, one of its own.
     """
 
     now: datetime
     swept_at: datetime | None
     clients: int
     shadow: str | None = None
+    live: LivePolicy | None = None
 
     @property
     def as_of(self) -> datetime:
@@ -45,10 +46,14 @@ class ClinicNow:
 
 @dataclass(slots=True)
 class Decisions:
-    """Decides under one policy."""
+    """Decides under the installation's policy, or the clinic's own."""
 
     policy: Policy
     metrics: AlertsMetrics
+
+    def live(self, clinic: ClinicNow) -> LivePolicy:
+        """What is in force in this clinic."""
+        return clinic.live or LivePolicy(self.policy)
 
     async def redecide(
         self, connection: AsyncConnection, clinics: Mapping[UUID, ClinicNow], episodes: Iterable[UUID]
@@ -67,9 +72,9 @@ class Decisions:
 
     def _decide(self, ledger: Ledger, subject: Subject, known: _Known) -> None:
         episode, clinic = subject.whose.episode_id, subject.clinic
-        readings = known.readings[episode]
+        readings, live = known.readings[episode], self.live(clinic)
         case = case_of(subject.snapshot, readings, known.acts, clients=clinic.clients, as_of=clinic.as_of)
-        for change in reconcile(known.alerts[episode], decide(self.policy, case)):
+        for change in reconcile(known.alerts[episode], decided(live, case, known.alerts[episode])):
             entry = self._entry(subject, change, known.alerts[episode].get(change.alert_id))
             (ledger.closed if change.wanted is None else ledger.written).append(entry)
             for action, why in change.steps:
@@ -78,7 +83,7 @@ class Decisions:
 
     def _entry(self, subject: Subject, change: Change, stored: Stored | None) -> Entry:
         if change.wanted is None:
-            return _unfounded(subject, cast("Stored", stored), change, self.policy.name)
+            return _unfounded(subject, cast("Stored", stored), change, self.live(subject.clinic).policy.name)
         wanted: Wanted = change.wanted
         return Entry(
             whose=subject.whose,
@@ -87,7 +92,7 @@ class Decisions:
             severity=wanted.severity,
             state=change.state,
             rule=wanted.rule,
-            policy=self.policy.name,
+            policy=self.live(subject.clinic).policy.name,
             reason=wanted.reason,
             occurred_at=wanted.occurred_at,
             at=subject.clinic.now,
@@ -109,7 +114,9 @@ class Subject:
     def ground(self) -> str:
         """What a step rests on: noted again on the same ground, it is the same step."""
         revision = self.snapshot.revision
-        return f"{revision.engine}.{revision.facts}.{self.clinic.clients}.{self.clinic.swept_at}"
+        version = self.clinic.live.version if self.clinic.live else None
+        under = "" if version is None else f".{version}"
+        return f"{revision.engine}.{revision.facts}.{self.clinic.clients}.{self.clinic.swept_at}{under}"
 
 
 def _subject(row: Row[Any], clinics: Mapping[UUID, ClinicNow]) -> Subject:
@@ -149,7 +156,7 @@ async def _known(connection: AsyncConnection, about: Mapping[str, Any]) -> _Know
     alerts: defaultdict[UUID, dict[UUID, Stored]] = defaultdict(dict)
     for row in await connection.execute(sql.ALERTS, about):
         alerts[row.episode_id][row.alert_id] = Stored(
-            row.alert_id, row.kind, row.severity, row.state, row.reason, row.historical, row.rule
+            row.alert_id, row.kind, row.severity, row.state, row.reason, row.historical, row.rule, row.rating_id
         )
     acts: defaultdict[UUID, tuple[Done, ...]] = defaultdict(tuple)
     standing = [alert for each in alerts.values() for alert in each]

@@ -24,7 +24,10 @@ _QUIETED = ("tenants", "ratings", "policies", "engines", "facts")
 
 
 async def note(
-    connection: AsyncConnection, live: Policy, clinics: Mapping[UUID, ClinicNow], readings: Iterable[Event]
+    connection: AsyncConnection,
+    live: Mapping[UUID, Policy],
+    clinics: Mapping[UUID, ClinicNow],
+    readings: Iterable[Event],
 ) -> None:
     """Note what the live policy and each clinic's candidate make of these readings. In the caller's transaction."""
     found = ((tenant, POLICIES.get(each.shadow or "")) for tenant, each in clinics.items())
@@ -32,7 +35,7 @@ async def note(
     if not trying:
         return
     rows = [
-        _row(live, trying[each.tenant_id], clinics[each.tenant_id].clients, each)
+        _row(live[each.tenant_id], trying[each.tenant_id], clinics[each.tenant_id].clients, each)
         for each in sorted(readings, key=lambda each: each.rating_id)
         if each.tenant_id in trying
     ]

@@ -41,7 +41,7 @@ HEAR = text("""
     from unnest(cast(:tenants as uuid[]), cast(:known as timestamptz[])) as n(tenant_id, known_at)
     on conflict (tenant_id) do update set
       known_at = greatest(c.known_at, excluded.known_at), heard_at = greatest(c.heard_at, excluded.heard_at)
-    returning tenant_id, known_at, grown, swept_at, shadow
+    returning c.tenant_id, c.known_at, c.grown, c.swept_at, c.shadow, c.policy_version, c.policy_since
 """)
 UPSERT_SHADOWS = text("""
     insert into alerts.shadow_signal as s (tenant_id, rating_id, policy, episode_id, occurred_at, live_policy,
@@ -66,7 +66,23 @@ QUIET_SHADOWS = text("""
       and (n.engine, n.facts) >= (s.engine, s.facts)
 """)
 ALL_CLOCKS = text("select tenant_id, known_at, heard_at, grown from alerts.tenant_clock order by tenant_id")
-SWEPT = text("update alerts.tenant_clock set swept_at = greatest(swept_at, :now) where tenant_id = :tenant")
+ASKED_ANEW = text("""
+    select tenant_id from alerts.tenant_clock where policy_asked is distinct from policy_version order by tenant_id
+""")
+PUT_IN_FORCE = text("""
+    update alerts.tenant_clock c set policy_version = policy_asked, policy_since = coalesce(known_at, :now)
+    where tenant_id = :tenant and policy_asked is distinct from policy_version
+    returning c.tenant_id, c.known_at, c.grown, c.swept_at, c.shadow, c.policy_version, c.policy_since
+""")
+OWN_POLICIES = text("""
+    select tenant_id, version, cast(definition as text) as definition from alerts.tenant_policy
+    where tenant_id = any(cast(:tenants as uuid[])) and version = any(cast(:versions as int[]))
+""")
+ALL_EPISODES = text("select episode_id from alerts.episode where tenant_id = :tenant order by episode_id")
+SWEPT = text("""
+    update alerts.tenant_clock c set swept_at = greatest(swept_at, :now) where tenant_id = :tenant
+    returning c.tenant_id, c.policy_version, c.policy_since
+""")
 SIZES = text("""
     select t.tenant_id, (select count(*) from (
       select distinct e.client_id from alerts.episode e where e.tenant_id = t.tenant_id limit :most) as c) as clients
@@ -86,7 +102,7 @@ READINGS = text("""
     where tenant_id = any(cast(:tenants as uuid[])) and episode_id = any(cast(:episodes as uuid[])) and not withdrawn
 """)
 ALERTS = text("""
-    select alert_id, episode_id, kind, severity, state, reason, historical, rule from alerts.alert
+    select alert_id, episode_id, kind, severity, state, reason, historical, rule, rating_id from alerts.alert
     where tenant_id = any(cast(:tenants as uuid[])) and episode_id = any(cast(:episodes as uuid[]))
 """)
 ACTS = text("""

@@ -65,8 +65,8 @@ def _known(known: Stored, alert: Wanted) -> Iterator[Change]:
     state, steps = _states(known, alert)
     if state in STANDING and _LOUDNESS[alert.severity] > _LOUDNESS[known.severity]:
         steps += (("escalated", alert.why),)
-    told = (known.severity, known.reason, known.historical)
-    if steps or told != (alert.severity, alert.reason, alert.historical):
+    told = (known.severity, known.reason, known.historical, known.rule)
+    if steps or told != (alert.severity, alert.reason, alert.historical, alert.rule):
         yield Change(alert.alert_id, state, steps, alert)
 
 

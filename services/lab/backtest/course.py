@@ -80,6 +80,7 @@ class _Form(NamedTuple):
     signals: tuple[Signal, ...]
     expected: object
     historical: bool
+    recorded_at: datetime | None = None
 
 
 def lived(known: Known, terms: Terms) -> list[Lived]:

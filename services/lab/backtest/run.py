@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from services.alerts.domain.policy import POLICIES
+from services.alerts.domain.policy import Policy
 from services.lab.backtest.course import Terms, lived
 from services.lab.backtest.labels import CourseLabel, Key
 from services.lab.backtest.source import Fault, census, clients, cut
@@ -29,13 +29,17 @@ Map = Callable[[Callable[[Path], Any], list[Path]], Iterator[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked. `labels` may be empty; policies go by name."""
+    """What is asked. `labels` may be empty."""
 
     events: Path
-    policies: tuple[str, ...]
+    policies: tuple[Policy, ...]
     labels: Mapping[Key, CourseLabel]
     engine: EngineConfig = DEFAULT
     cores: int = 1
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(each.name for each in self.policies)
 
 
 def backtest(asked: Request, told: Told) -> Tally:
@@ -51,7 +55,7 @@ def backtest(asked: Request, told: Told) -> Tally:
         counted = list(each_of(census, parts))
         terms = Terms(
             engine=asked.engine,
-            policies=tuple(POLICIES[name] for name in asked.policies),
+            policies=asked.policies,
             clients=sum(each.clients for each in counted),
             until=max((each.latest for each in counted), default=0),
         )
