@@ -93,9 +93,10 @@ def check_version(headers: Iterable[tuple[str, bytes]]) -> None:
         UnknownVersion: the type says a major version other than 1.
     """
     for name, value in headers:
-        if (
-            name == "ce_type" and (major := _major((value or b"")[:_TYPE_BYTES])) != "1"
-        ):  # a header of somebody else's may be null
+        if name != "ce_type":
+            continue
+        major = _major((value or b"")[:_TYPE_BYTES])  # a header of somebody else's may be null
+        if major != "1":
             raise UnknownVersion(f"event type is of major version {major}, this reader knows 1")
 
 

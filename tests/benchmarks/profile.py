@@ -16,6 +16,7 @@ PY_SPY = ".venv/bench/bin/py-spy"
 OURS = {
     "alerts": "services/alerts/consumer.py",
     "append": "micros",
+    "door": "-m services.ingest",
     "scoring": "scoring_runs ours real",
     "peers": "scoring_runs ours trivial",
     "recovery": "recovery ours",
