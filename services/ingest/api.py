@@ -177,18 +177,41 @@ async def _batch(door: Door, request: Request, receiving: Receiving) -> Response
     if kind not in bodies.ARRAY_TYPES + bodies.NDJSON_TYPES:
         raise ProblemError(415, f"a batch is {', '.join(bodies.ARRAY_TYPES + bodies.NDJSON_TYPES)}")
     body = await bodies.read(request, most=bodies.BATCH_BYTES, seconds=door.settings.ingest_body_seconds)
-    read_events = await asyncio.to_thread(_read_all, body, kind, receiving)
-    drafts = [each for each in read_events if isinstance(each, Draft)]
-    accepted = iter(await door.group.in_slices(drafts))
-    results = [
+    events = await asyncio.to_thread(bodies.several, body, kind)
+    return _json(200, msgspec.json.encode({"results": await _in_slices(door.group, events, receiving)}))
+
+
+async def _in_slices(group: GroupCommit, events: Sequence[object], receiving: Receiving) -> list[dict[str, Any]]:
+    """What became of each event. The next slice is read, in a thread, while one is committed."""
+    results: list[dict[str, Any]] = []
+    committing: asyncio.Task[list[dict[str, Any]]] | None = None
+    place = 0
+    try:
+        while place < len(events):
+            part = events[place : place + group.slice]
+            drafts = await asyncio.to_thread(_read_all, part, receiving)
+            results += await committing if committing else []
+            committing = asyncio.create_task(_slice(group, receiving.tenant_id, place, drafts))
+            place += len(part)
+        return results + (await committing if committing else [])
+    finally:
+        if committing:
+            committing.cancel()  # where the caller has gone: what is not committed yet is not
+
+
+async def _slice(
+    group: GroupCommit, tenant: UUID, first: int, events: Sequence[Draft | Problem]
+) -> list[dict[str, Any]]:
+    """The results of one slice, which begins at this place of its batch."""
+    accepted = iter(await group.commit_slice(tenant, [each for each in events if isinstance(each, Draft)]))
+    return [
         _result(place, next(accepted)) if isinstance(each, Draft) else _refused(place, each)
-        for place, each in enumerate(read_events)
+        for place, each in enumerate(events, first)
     ]
-    return _json(200, msgspec.json.encode({"results": results}))
 
 
-def _read_all(body: bytes, kind: str, receiving: Receiving) -> list[Draft | Problem]:
-    return [_read_one(event, receiving) for event in bodies.several(body, kind)]
+def _read_all(events: Sequence[object], receiving: Receiving) -> list[Draft | Problem]:
+    return [_read_one(event, receiving) for event in events]
 
 
 def _read_one(event: object, receiving: Receiving) -> Draft | Problem:

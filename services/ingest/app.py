@@ -30,9 +30,11 @@ from services.ingest.tail import Tail
 from services.platform import db, health, problems
 from services.platform.auth import Keys
 from services.platform.clock import Clock, SystemClock
+from services.platform.forever import forever
 from services.platform.vault import Vault, VaultKeys
 
 TITLE = "Attune: what happened in care"
+AGAIN_SECONDS = 0.1
 
 
 def build_app(settings: IngestSettings, *, clock: Clock | None = None) -> FastAPI:
@@ -54,8 +56,9 @@ def build_app(settings: IngestSettings, *, clock: Clock | None = None) -> FastAP
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        work = (group, Tail(settings, engine, metrics), Letterbox(settings, engine, metrics))
-        tasks = [asyncio.create_task(each.run()) for each in work]
+        posts = forever("ingest.group", group.run, pause=AGAIN_SECONDS)
+        tail, letterbox = Tail(settings, engine, metrics), Letterbox(settings, engine, metrics)
+        tasks = [asyncio.create_task(each) for each in (posts, tail.run(), letterbox.run())]
         yield
         await _end(tasks, engine)
 

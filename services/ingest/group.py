@@ -14,7 +14,7 @@ from uuid import UUID
 
 from services.ingest.handlers import Draft
 from services.ingest.metrics import IngestMetrics
-from services.ingest.shares import Full, share
+from services.ingest.shares import Full, Turns, share
 from services.ingest.store import Accepted, Store
 from services.platform import logs
 from services.platform.db import is_transient
@@ -23,8 +23,9 @@ from services.platform.forever import told_to_end
 
 RETRIES = 3
 RETRY_SECONDS = 0.2
-SLICE = 500
-"""Events of a batch in one transaction: some 60 ms, which is what a single post may have to wait."""
+ALONE, BESIDE = 500, 100
+"""Events of a batch in one transaction: while single posts come too, a few milliseconds of this process's time."""
+QUIET_SECONDS = 1.0
 _log = logs.get("ingest.group")
 
 
@@ -46,6 +47,9 @@ class GroupCommit:
         self._waiting: dict[UUID, deque[Waiting]] = {}
         self._count = 0
         self._some = asyncio.Event()
+        self._passed = asyncio.Event()
+        self._single_at = -QUIET_SECONDS
+        self._turns = Turns()
         self._most_waiting = most_waiting
         self._most_together = most_together
 
@@ -64,6 +68,7 @@ class GroupCommit:
         if waiting >= share(self._most_waiting, others):
             raise Full
         self._waiting.setdefault(tenant, deque()).append((draft, future))
+        self._single_at = monotonic()
         self._moved(1)
         self._some.set()
         return await future
@@ -77,6 +82,8 @@ class GroupCommit:
         while True:
             await self._some.wait()
             await self._settle(self._next())
+            self._passed.set()
+            self._passed.clear()
 
     def _next(self) -> list[Waiting]:
         """One of each tenant's in turn, until the group is full or nobody waits."""
@@ -108,17 +115,23 @@ class GroupCommit:
             if not future.done():
                 future.set_result(verdict)
 
-    async def in_slices(self, drafts: Sequence[Draft]) -> list[Accepted]:
-        """Commit a batch in several transactions, so that single posts get in between.
+    @property
+    def slice(self) -> int:
+        """How many events of a batch to commit at once, just now."""
+        return ALONE if monotonic() - self._single_at > QUIET_SECONDS else BESIDE
+
+    async def commit_slice(self, tenant: UUID, drafts: Sequence[Draft]) -> list[Accepted]:
+        """Commit a part of a batch when it is its turn: clinics alternate, and single posts that wait go first.
 
         Raises:
             Unavailable: the database did not answer; what was committed till then is known when it is posted again.
         """
-        verdicts: list[Accepted] = []
-        for start in range(0, len(drafts), SLICE):
-            verdicts += await self.commit(drafts[start : start + SLICE])
-            await asyncio.sleep(0)
-        return verdicts
+        if not drafts:
+            return []
+        async with self._turns.of(tenant):
+            if self._waiting:
+                await self._passed.wait()  # one group, not all of them: whoever floods with single posts is not alone
+            return await self.commit(drafts)
 
     async def commit(self, drafts: Sequence[Draft]) -> list[Accepted]:
         """Commit these together; what breaks the transaction is found by halving, and fails alone.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 
 class Full(Exception):
@@ -45,3 +47,17 @@ class Slots:
         finally:
             self._working[tenant] -= 1
             self._working += Counter()
+
+
+class Turns:
+    """One at a time, clinics in turn: of each at most one stands in the line, however many of its own wait behind."""
+
+    def __init__(self) -> None:
+        self._line = asyncio.Lock()
+        self._theirs: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def of(self, tenant: UUID) -> AsyncIterator[None]:
+        theirs = self._theirs.setdefault(tenant, asyncio.Lock())
+        async with theirs, self._line:
+            yield

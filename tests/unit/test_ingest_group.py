@@ -7,6 +7,7 @@ import contextlib
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -89,3 +90,29 @@ async def test_a_commit_that_somebody_else_cancelled_is_not_the_last() -> None:
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
+
+
+class Noting(Store):
+    """Notes what is committed, in order; each commit takes a moment of the loop's time."""
+
+    committed: list[list[Draft]]
+
+    async def accept(self, drafts: Sequence[Draft]) -> list[Accepted]:
+        await asyncio.sleep(0)
+        self.committed.append(list(drafts))
+        return [Accepted("created", draft.fact_id, draft.receiving.now) for draft in drafts]
+
+
+async def test_clinics_alternate_and_a_single_post_goes_before_the_next_slice() -> None:
+    """Three batches of a clinic, one of another after them, a single post last: nobody waits for all three."""
+    store = Noting(create_async_engine("postgresql+asyncpg://nobody@/nowhere"), Vault(VaultKeys(bytes(32), bytes(32))))
+    store.committed = []
+    group = GroupCommit(store, IngestMetrics(), most_waiting=10, most_together=1)
+    running = asyncio.create_task(group.run())
+    flood, other, (single,) = [drafts(3) for _ in range(3)], drafts(3), drafts(1)
+    slices = [group.commit_slice(UUID(int=1), each) for each in flood] + [group.commit_slice(UUID(int=2), other)]
+    waiting = [asyncio.ensure_future(each) for each in (*slices, group.accept(single))]
+    await asyncio.gather(*waiting)
+    running.cancel()
+    assert store.committed.index([single]) < 2, "a single post waits for one slice at most"
+    assert store.committed.index(other) < store.committed.index(flood[1]), "the other clinic is next in line"
