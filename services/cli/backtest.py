@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from services.alerts.domain.policy import DEFAULT
 from services.cli.bars import bar
@@ -19,6 +19,7 @@ from services.cli.invocation import Invocation, invocation
 from services.cli.named import policy_of
 from services.cli.recorded import inbox
 from services.lab.backtest import labels as labels_file
+from services.lab.backtest.doubts import doubts
 from services.lab.backtest.findings import findings
 from services.lab.backtest.page import write
 from services.lab.backtest.run import Request, backtest
@@ -70,7 +71,7 @@ def run(  # noqa: PLR0917 - typer passes options by name
         made.out.print(json.dumps(found, indent=1), markup=False, highlight=False, soft_wrap=True)
     else:
         _tell(made.out, found)
-    _complain(made, found, len(asked.labels))
+    _complain(made, found, len(asked.labels), fitted=fitted is not None)
 
 
 def _recorded(made: Invocation, events: Path | None, tenant: str | None) -> AbstractContextManager[Path]:
@@ -118,8 +119,8 @@ def _tell(out: Console, found: dict[str, Any]) -> None:
         out.print(f"{name}: {rules or 'nothing'}", highlight=False)
     for each in found["overlap"]:
         out.print(
-            f"sessions in which a rule held: {each['both']} of both {each['policy']} and {each['beside']}, "
-            f"{each['only_this']} of the first alone, {each['only_that']} of the second alone",
+            f"sessions in which a rule held: {each['both']:,} of both {each['policy']} and {each['beside']}, "
+            f"{each['only_this']:,} of the first alone, {each['only_that']:,} of the second alone",
             highlight=False,
         )
     if "labels" in found:
@@ -127,7 +128,7 @@ def _tell(out: Console, found: dict[str, Any]) -> None:
 
 
 def _burden(found: dict[str, Any]) -> Table:
-    table = Table("policy", "alerts", "a clinician and week", "from ratings", "per 100 sessions", "red")
+    table = _table("alerts", "a clinician\nand week", "from\nratings", "per 100\nsessions", "red")
     for name, each in found["policies"].items():
         red = f"{each['by_severity'].get('red', 0):,}"
         weekly = f"{each['alerts_per_clinician_week']:.2f}{'' if each['within_budget'] else ' (over budget)'}"
@@ -139,7 +140,7 @@ def _burden(found: dict[str, Any]) -> Table:
 
 
 def _judged(policies: dict[str, Any]) -> Table:
-    table = Table("policy", "caught", "false alarms a clean session", "predictive value", "delay")
+    table = _table("caught", "false alarms\na clean session", "predictive\nvalue", "delay,\nsessions")
     for name, each in policies.items():
         figures = ("sensitivity", "false_alarms_per_clean_session", "predictive_value", "median_delay_sessions")
         table.add_row(name, *(_shown(each[figure]) for figure in figures))
@@ -149,20 +150,18 @@ def _judged(policies: dict[str, Any]) -> Table:
 def _shown(figure: dict[str, float | None]) -> str:
     if figure["estimate"] is None:
         return "-"
-    return f"{figure['estimate']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]"
+    return f"{figure['estimate']:.3f}\n{figure['low']:.3f}-{figure['high']:.3f}"
 
 
-def _complain(made: Invocation, found: dict[str, Any], labels: int) -> None:
+def _table(*columns: str) -> Table:
+    """A row a policy, whose name is never cut; the figures beside it, in 80 columns."""
+    table = Table(Column("policy", no_wrap=True), box=None, header_style="bold", padding=(0, 2, 0, 0))
+    for each in columns:
+        table.add_column(each, justify="right", no_wrap=True)
+    return table
+
+
+def _complain(made: Invocation, found: dict[str, Any], labels: int, *, fitted: bool) -> None:
     """What a person should know before trusting it."""
-    if refused := found["record"]["refused_lines"]:
-        made.say.print(f"{refused:,} lines were no events and were left out; the first:", highlight=False)
-        for fault in found["first_refused"][:5]:
-            made.say.print(
-                f"  line {fault['line']}: {fault['pointer'] or 'the line'}: {fault['expected']}", markup=False
-            )
-    if found["record"]["taken_in_order_of"] == "care":
-        made.say.print("the lines do not come in the order in which they became known: taken in the order of care")
-    if labels and labels != (used := found.get("labels", {}).get("courses", 0)):
-        made.say.print(f"{labels - used:,} of {labels:,} labels name a client or an episode that the events do not")
-    if differ := found.get("labels", {}).get("courses_with_other_sessions", 0):
-        made.say.print(f"{differ:,} labels name another number of sessions than have an alliance rating")
+    for line in doubts(found, labels, fitted=fitted):
+        made.say.print(line, markup=False, highlight=False)

@@ -6,7 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.text import Text
 
 
@@ -38,8 +48,10 @@ class Advance:
 
 @contextmanager
 def bar(console: Console, what: str, total: int, *, unit: str = "events") -> Iterator[Advance]:
-    """A bar for as long as the block lasts."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(unit), TimeElapsedColumn())
+    """A bar for as long as the block lasts; of bytes, which nobody counts, the share that is done."""
+    count = TaskProgressColumn() if unit == "bytes" else MofNCompleteColumn()
+    times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), count, Rate(unit), *times)
     if not console.is_terminal:
         console.print(f"{what}: {total:,} ...")
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:

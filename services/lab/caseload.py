@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -121,13 +122,13 @@ def _cares(rng: Generator, seed: int, ends_at: datetime, clinic: Clinic) -> Iter
 def _care(rng: Generator, arrival: _Arrival, course: Course, clinic: Clinic) -> Care:
     who = int(rng.integers(clinic.clinicians))
     group = _package(who, clinic)
-    colleagues = [other for other in range(clinic.clinicians) if other != who and _package(other, clinic) is group]
-    moves = bool(colleagues) and len(course.totals) >= 6 and rng.random() < TRANSFERRED_SHARE
+    alike = _alike(clinic)[group.alliance]
+    moves = len(alike) > 1 and len(course.totals) >= 6 and rng.random() < TRANSFERRED_SHARE
     return Care(
         client=arrival.client,
         episode=f"E-{arrival.client[2:]}-{arrival.time}",
         clinician=_clinician(who),
-        successor=_clinician(int(rng.choice(colleagues))) if moves else None,
+        successor=_clinician(int(rng.choice([other for other in alike if other != who]))) if moves else None,
         package=group,
         course=course,
         intake=float(np.clip(19 + 8 * rng.standard_normal(), 3, 38)),
@@ -138,6 +139,15 @@ def _care(rng: Generator, arrival: _Arrival, course: Course, clinic: Clinic) -> 
 
 def _clinician(number: int) -> str:
     return f"T-{number + 1:02d}"
+
+
+@lru_cache(maxsize=8)
+def _alike(clinic: Clinic) -> dict[str, list[int]]:
+    """Who uses the same forms, by the alliance's: who may take over from whom."""
+    alike: dict[str, list[int]] = {}
+    for who in range(clinic.clinicians):
+        alike.setdefault(_package(who, clinic).alliance, []).append(who)
+    return alike
 
 
 def _package(clinician: int, clinic: Clinic) -> Package:

@@ -76,7 +76,7 @@ def courses(
     """Every course in a file of any size; `told` hears bytes, of the whole file twice.
 
     Raises:
-        UnreadableEvents: no such file.
+        UnreadableFile: no such file, or one that cannot be read to its end.
     """
     found = Courses()
     size = events.stat().st_size if events.is_file() else 0

@@ -36,7 +36,7 @@ def ratings(events: Path, told: Callable[[int], None] = lambda _: None) -> Ratin
     """Every course in a file of any size; `told` hears bytes, of the whole file twice.
 
     Raises:
-        UnreadableEvents: no such file.
+        UnreadableFile: no such file, or one that cannot be read to its end.
     """
     found = Ratings()
     size = events.stat().st_size if events.is_file() else 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import gzip
 import json
 import random
 from collections.abc import Iterable
@@ -18,9 +20,11 @@ from services.lab import written
 from services.lab.backtest import run
 from services.lab.backtest.findings import findings
 from services.lab.backtest.labels import BadLabels, read_labels
+from services.lab.backtest.lines import UnreadableFile
 from services.lab.backtest.page import write
 from services.lab.backtest.run import Request, backtest
 from services.lab.caseload import Clinic, caseload
+from services.lab.truth import Label
 
 START = datetime(2026, 1, 5, 9, tzinfo=UTC)
 POLICIES = ("fic-default-2", "openfit-compatible-1")
@@ -67,14 +71,15 @@ def test_a_fall_is_flagged_where_it_is(tmp_path: Path) -> None:
 
 def test_order_repeats_and_parts_do_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lines twice, and a file cut into many parts, give the same findings."""
-    made = caseload(3, START, Clinic(clients=40, clinicians=4, weeks=20))
-    once = [post.event for post in made.posts]
-    told = found(ndjson(tmp_path / "once", once))
-    twice = found(ndjson(tmp_path / "twice", [each for event in once for each in (event, event)]))
+    events, labels = tmp_path / "once", tmp_path / "labels"
+    written.write(caseload(3, START, Clinic(clients=40, clinicians=4, weeks=20)), events, labels)
+    once = [json.loads(line) for line in events.read_text().splitlines()]
+    told = found(events, labels)
+    twice = found(ndjson(tmp_path / "twice", [each for event in once for each in (event, event)]), labels)
     monkeypatch.setattr(run, "PART_BYTES", 10_000)
-    parts = found(ndjson(tmp_path / "once", once))
-    assert twice["policies"] == told["policies"]
-    assert parts["policies"] == told["policies"]
+    parts = found(events, labels)
+    for other in (twice, parts):
+        assert [other[name] for name in ("policies", "labels")] == [told[name] for name in ("policies", "labels")]
 
 
 def test_what_was_said_then_counts_though_it_was_amended(tmp_path: Path) -> None:
@@ -237,3 +242,46 @@ def test_an_episode_is_no_longer_than_the_door_allows(tmp_path: Path, monkeypatc
     told = found(ndjson(tmp_path / "e", COURSE))
     assert told["record"]["refused_lines"] == len(COURSE) - 4
     assert told["first_refused"][0]["pointer"] == "/episode"
+
+
+@pytest.mark.parametrize("made", ["gzip", "bom", "crlf"])
+def test_files_as_clinics_export_them(tmp_path: Path, made: str) -> None:
+    """Packed, with a byte order mark, or with Windows line ends: the same findings, nothing refused."""
+    plain = ndjson(tmp_path / "plain", COURSE).read_bytes()
+    other = {"gzip": gzip.compress(plain), "bom": codecs.BOM_UTF8 + plain, "crlf": plain.replace(b"\n", b"\r\n")}
+    (tmp_path / "other").write_bytes(other[made])
+    assert found(tmp_path / "other") == found(tmp_path / "plain")
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (gzip.compress(json.dumps(COURSE).encode() * 100)[:-20], "cut short"),
+        (json.dumps(COURSE).encode(), "one JSON array"),
+        (json.dumps(COURSE, indent=1).encode(), "one JSON array"),
+        (None, "cannot be read"),
+    ],
+    ids=["cut", "array", "array in lines", "none"],
+)
+def test_a_file_of_another_kind_is_named_as_such(tmp_path: Path, content: bytes | None, says: str) -> None:
+    """Not a million refused lines, and never half of a file judged as the whole."""
+    if content is not None:
+        (tmp_path / "e").write_bytes(content)
+    with pytest.raises(UnreadableFile, match=says):
+        found(tmp_path / "e")
+
+
+def test_a_rupture_without_an_end_lasts(tmp_path: Path) -> None:
+    """No session after its onset is clean."""
+    labels = ndjson(tmp_path / "l", [{"client": "anna", "ruptures": [{"onset": 4}]}])
+    known = read_labels(labels)["anna", None]
+    assert known.within(6) == [Label(4, 6)]
+
+
+def test_progress_ends_at_the_end(tmp_path: Path) -> None:
+    """The file's bytes, once as they are read and once as they are lived through, packed or not."""
+    events = tmp_path / "e.gz"
+    events.write_bytes(gzip.compress("".join(f"{json.dumps(each)}\n" for each in COURSE * 300).encode()))
+    told: list[int] = []
+    backtest(Request(events, (policy_of("fic-default-2"),), {}), told.append)
+    assert sum(told) == pytest.approx(2 * events.stat().st_size, rel=0.01)

@@ -54,6 +54,8 @@ class Lived:
     """Who worked with the client in which week (counted from 1970)."""
     ratings: int = 0
     """Of all instruments and raters."""
+    closed: bool = False
+    """Whether the record says that it ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ class _Life:
             self._decide(snapshot, snapshot.known_at)
         if snapshot is not None:
             self._decide(snapshot, max(self._terms.until, snapshot.known_at))
-        return self._told(state)
+        return self._told(state, closed=snapshot is not None and snapshot.status != "open")
 
     def _take(self, state: EpisodeState, run: Sequence[Fact]) -> tuple[EpisodeState, Snapshot]:
         after, result = episode.step(self._terms.engine, state, run)
@@ -143,8 +145,9 @@ class _Life:
                 case = Case(about, ratings if spoke or self._alerts[place] else (), {}, self._terms.clients, as_of)
                 self._alerts[place].update({alert.alert_id: alert for alert in decide(policy, case)})
 
-    def _told(self, state: EpisodeState) -> Lived:
+    def _told(self, state: EpisodeState, *, closed: bool) -> Lived:
         found = self._lived
+        found.closed = closed
         by_session: dict[str, list[tuple[Reading, Rated]]] = {}
         for reading, rated in sorted(self._rated.values(), key=lambda each: each[1].place):
             by_session.setdefault(rated.session, []).append((reading, rated))

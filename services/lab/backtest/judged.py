@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any, Final
 
 import numpy as np
@@ -26,6 +27,7 @@ def judge(judged: Sequence[Judged], policies: Sequence[str]) -> dict[str, dict[s
     A rupture is caught when a rule held in a session of its window (`services.lab.truth`); a false alarm is a clean
     session in which one held.
     """
+    judged = sorted(judged, key=attrgetter("drawn", "case"))
     known = truth([each.case for each in judged])
     draws = resamples(_SEED, known.clients, max(50, min(RESAMPLES, _DRAWN_AT_MOST // max(1, known.clients))))
     return {

@@ -4,7 +4,8 @@
      "ruptures": [{"onset": 5, "end": 7, "shape": "v", "expressed": true}]}
 
 Sessions count from 1, over those of the course with an alliance rating by the client, in the order of care; `end` is
-the last one affected. Only `client` and, in a rupture, `onset` and `end` have to be there.
+the last one affected, and where it is not said the rupture lasted. Only `client` and, in a rupture, `onset` have to be
+there.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from services.lab.backtest.lines import lines
 from services.lab.truth import Label
 from services.platform.errors import AttuneError
 
@@ -26,18 +28,21 @@ class BadLabels(AttuneError):
 
 
 class RuptureLabel(BaseModel):
-    """One rupture: first and last session affected. `expressed`: whether it shows in the ratings at all."""
+    """One rupture: first and last session affected. `expressed`: whether it shows in the ratings at all.
+
+    Without `end` it lasts as long as the course.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     onset: Session
-    end: Session
+    end: Session | None = None
     shape: Annotated[str, Field(min_length=1, max_length=40)] | None = None
     expressed: bool = True
 
     @model_validator(mode="after")
     def _in_order(self) -> RuptureLabel:
-        if self.end < self.onset:
+        if self.end is not None and self.end < self.onset:
             raise ValueError("end: not before onset")
         return self
 
@@ -56,30 +61,26 @@ class CourseLabel(BaseModel):
     def within(self, sessions: int) -> list[Label]:
         """The ruptures that begin in sessions there are; `end` is held within them."""
         known = (each for each in self.ruptures if each.onset <= sessions)
-        return [Label(each.onset, min(each.end, sessions), each.shape, each.expressed) for each in known]
+        return [Label(each.onset, min(each.end or sessions, sessions), each.shape, each.expressed) for each in known]
 
 
 def read_labels(path: Path) -> dict[Key, CourseLabel]:
     """By client and episode.
 
     Raises:
-        BadLabels: no such file, or a line that is no label.
+        UnreadableFile: no such file, or one that cannot be read to its end.
+        BadLabels: a line that is no label.
     """
     found: dict[Key, CourseLabel] = {}
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError):
-        raise BadLabels(f"{path} cannot be read", hint="one JSON object a line, in UTF-8") from None
-    for number, line in enumerate(lines, start=1):
-        if line.strip():
-            label = _label(number, line)
-            if (label.client, label.episode) in found:
-                raise BadLabels(f"line {number}: client and episode were labelled before", hint="one line for each")
-            found[label.client, label.episode] = label
+    for number, line in lines(path):
+        label = _label(number, line)
+        if (label.client, label.episode) in found:
+            raise BadLabels(f"line {number}: client and episode were labelled before", hint="one line for each")
+        found[label.client, label.episode] = label
     return found
 
 
-def _label(number: int, line: str) -> CourseLabel:
+def _label(number: int, line: bytes) -> CourseLabel:
     try:
         return CourseLabel.model_validate_json(line)
     except ValidationError as error:

@@ -46,7 +46,7 @@ def backtest(asked: Request, told: Told) -> Tally:
     """Live through all of it; `told` of the file's bytes twice, once as they are read and once as they are lived.
 
     Raises:
-        UnreadableEvents: no such file.
+        UnreadableFile: no such file, or one that cannot be read to its end.
     """
     total = Tally.of(len(asked.policies))
     with tempfile.TemporaryDirectory(prefix="attune-backtest-") as folder, _over(asked.cores) as each_of:
@@ -62,9 +62,10 @@ def backtest(asked: Request, told: Told) -> Tally:
         late, lines = (sum(counts) for counts in zip(*[(each.late, each.lines) for each in counted], strict=True))
         total.in_order_of_care = late > LATE_SHARE * lines
         live = partial(_part, terms=terms, labels=asked.labels, in_order_of_care=total.in_order_of_care)
+        whole = sum(part.stat().st_size for part in parts)
         for found, done in each_of(live, parts):
             total.add(found)
-            told(done)
+            told(size * done // max(1, whole))
     return total
 
 

@@ -22,7 +22,7 @@ from schemas.posted import PostedEvent, PostedRating
 from services.ingest.envelopes import is_cloud_event, plain
 from services.ingest.episodes import MAX_FACTS, Courses, EpisodeFull
 from services.ingest.handlers import check
-from services.platform.errors import AttuneError
+from services.lab.backtest.lines import lines
 from services.scoring import wire
 from services.scoring.domain.facts import DAY, Fact, Rating
 
@@ -31,10 +31,6 @@ _LATE: Final = datetime(9000, 1, 1, tzinfo=UTC)
 _LAST: Final = wire.micros(_LATE)
 _CLIENT: Final = UUID(int=0)
 """Courses are placed for one client at a time."""
-
-
-class UnreadableEvents(AttuneError):
-    """The file is not there."""
 
 
 class Fault(NamedTuple):
@@ -73,20 +69,13 @@ def cut(path: Path, into: Path, parts: int, told: Callable[[int], None]) -> list
     """Copies each line, its number before it, to the part of its client. Bounded memory, whatever the size.
 
     Raises:
-        UnreadableEvents: no such file.
+        UnreadableFile: no such file, or one that cannot be read to its end.
     """
     paths = [into / f"{part:04d}.ndjson" for part in range(parts)]
-    try:
-        source = path.open("rb")
-    except OSError as error:
-        raise UnreadableEvents(f"{path} cannot be read: {error.strerror}", hint="check --events") from None
-    with source, ExitStack() as stack:
+    with ExitStack() as stack:
         files = [stack.enter_context(each.open("wb")) for each in paths]
-        for number, line in enumerate(source, start=1):
-            if line.strip():
-                whose = _whose(line)
-                files[zlib.crc32(whose) % parts].write(b"%d %s\n" % (number, line.strip()))
-            told(len(line))
+        for number, line in lines(path, told):
+            files[zlib.crc32(_whose(line)) % parts].write(b"%d %s\n" % (number, line))
     return paths
 
 
@@ -125,8 +114,8 @@ def census(part: Path) -> Census:
     newest: dict[bytes, int] = {}
     seen: set[int] = set()
     late = 0
-    with part.open("rb") as lines:
-        for line in lines:
+    with part.open("rb") as file:
+        for line in file:
             text = line.partition(b" ")[2]
             whose, (at, counts) = _whose(text), _when(text)
             before = newest.get(whose, 0)
@@ -153,8 +142,8 @@ def clients(part: Path, *, in_order_of_care: bool = False) -> Iterator[Known | F
     """Every client of one part, with their facts; faults come first."""
     known: dict[str, _Reader] = {}
     with part.open("rb") as file:
-        lines = sorted(file, key=lambda line: _when(line.partition(b" ")[2])[0]) if in_order_of_care else file
-        for line in lines:
+        taken_in = sorted(file, key=lambda line: _when(line.partition(b" ")[2])[0]) if in_order_of_care else file
+        for line in taken_in:
             number, _, text = line.partition(b" ")
             try:
                 taken = _take(known, text)

@@ -15,6 +15,9 @@ from services.lab.truth import Case, labelled
 
 EXAMPLES: Final = 6
 FAULTS_KEPT: Final = 20
+COUNTS: Final = (
+    "events", "courses", "closed", "clients", "sessions", "ratings", "refused", "labels_used", "labels_differ",
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -52,6 +55,8 @@ class Judged(NamedTuple):
     dropped_out: bool | None = None
     absent: tuple[bool, ...] = ()
     """Of each policy: whether it said that the client was disengaging."""
+    drawn: int = 0
+    """Puts courses in an order that the parts do not change, so that resamples draw the same."""
 
 
 @dataclass(slots=True)
@@ -61,6 +66,8 @@ class Tally:
     policies: list[PolicyTally]
     events: int = 0
     courses: int = 0
+    closed: int = 0
+    """Courses of which the record says that they ended."""
     clients: int = 0
     sessions: int = 0
     ratings: int = 0
@@ -105,6 +112,7 @@ class Tally:
 
     def _count(self, course: Lived) -> None:
         self.courses += 1
+        self.closed += course.closed
         self.sessions += len(course.sessions)
         self.ratings += course.ratings
         self.weeks |= course.clinicians
@@ -126,6 +134,7 @@ class Tally:
         self.labels_differ += label.sessions is not None and label.sessions != len(sessions)
         if not sessions:
             return
+        drawn = _drawn(label.client, label.episode)
         known = label.within(len(sessions))
         spoke = tuple(
             tuple([each.spoke[place] is not None for each in sessions]) for place in range(len(self.policies))
@@ -134,21 +143,21 @@ class Tally:
             any(alert.kind == "disengaging" for course in courses for alert in course.alerts[place].values())
             for place in range(len(self.policies))
         )
-        self.judged.append(Judged(labelled(len(sessions), known), spoke, label.dropped_out, absent))
+        self.judged.append(Judged(labelled(len(sessions), known), spoke, label.dropped_out, absent, drawn))
 
     def _show(self, course: Lived, label: CourseLabel | None) -> None:
         """Keep a course to look at, if it is among the first."""
         if not any(any(each.spoke) for each in course.sessions):
             return
         agreed = all(len(set(map(bool, each.spoke))) == 1 for each in course.sessions)
-        drawn = zlib.crc32(f"{course.client}|{course.episode}".encode())
+        drawn = _drawn(course.client, course.episode)
         if len(self.examples) == EXAMPLES and (agreed, drawn) >= self.examples[-1][:2]:
             return
         spoke = tuple(
             tuple([at for at, each in enumerate(course.sessions, start=1) if each.spoke[place]])
             for place in range(len(self.policies))
         )
-        truth = tuple((each.onset, each.end) for each in label.ruptures) if label else ()
+        truth = tuple((each.onset, each.end) for each in label.within(len(course.sessions))) if label else ()
         totals = tuple([each.total for each in course.sessions])
         found = Example(agreed, drawn, course.sessions[0].instrument, totals, spoke, truth)
         self.examples = _first([*self.examples, found])
@@ -160,7 +169,7 @@ class Tally:
                 setattr(ours, name, getattr(ours, name) + getattr(theirs, name))
             for name in ("by_kind", "by_severity", "by_rule"):
                 getattr(ours, name).update(getattr(theirs, name))
-        for name in ("events", "courses", "clients", "sessions", "ratings", "refused", "labels_used", "labels_differ"):
+        for name in COUNTS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.weeks |= other.weeks
         self.both.update(other.both)
@@ -168,6 +177,10 @@ class Tally:
         self.faults = sorted([*self.faults, *other.faults])[:FAULTS_KEPT]
         self.judged += other.judged
         self.examples = _first([*self.examples, *other.examples])
+
+
+def _drawn(client: str, episode: str | None) -> int:
+    return zlib.crc32(f"{client}|{episode}".encode())
 
 
 def _first(examples: list[Example]) -> list[Example]:
