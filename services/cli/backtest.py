@@ -23,6 +23,7 @@ from services.lab.backtest.doubts import doubts
 from services.lab.backtest.findings import findings
 from services.lab.backtest.page import write
 from services.lab.backtest.run import Request, backtest
+from services.lab.backtest.tally import Example
 from services.lab.fitted_file import engine_of
 from services.platform.errors import ConfigurationError
 from services.scoring.domain.config import DEFAULT as ENGINE
@@ -66,12 +67,16 @@ def run(  # noqa: PLR0917 - typer passes options by name
     with _recorded(made, events, tenant) as recorded:
         engine = engine_of(fitted) if fitted else ENGINE
         asked = replace(_asked(recorded, labels, tuple(policy or (DEFAULT.name,)), cores), engine=engine)
-        found = _found(made, asked, budget, out)
+        found, examples = _found(made, asked, budget)
     if as_json:
         made.out.print(json.dumps(found, indent=1), markup=False, highlight=False, soft_wrap=True)
     else:
         _tell(made.out, found)
-    _complain(made, found, len(asked.labels), fitted=fitted is not None)
+    doubtful = list(doubts(found, len(asked.labels), fitted=fitted is not None))
+    for line in doubtful:
+        made.say.print(line, markup=False, highlight=False)
+    if out is not None:
+        write(out, found, examples, doubtful)
 
 
 def _recorded(made: Invocation, events: Path | None, tenant: str | None) -> AbstractContextManager[Path]:
@@ -88,7 +93,7 @@ def _asked(events: Path, labels: Path | None, policies: tuple[str, ...], cores: 
     return Request(events, tuple(named.values()), known, cores=cores)
 
 
-def _found(made: Invocation, asked: Request, budget: float, out: Path | None) -> dict[str, Any]:
+def _found(made: Invocation, asked: Request, budget: float) -> tuple[dict[str, Any], list[Example]]:
     size = asked.events.stat().st_size if asked.events.is_file() else 0
     with bar(made.say, "reading, then living through it again", 2 * size, unit="bytes") as progress:
         tally = backtest(asked, progress.by)
@@ -97,10 +102,7 @@ def _found(made: Invocation, asked: Request, budget: float, out: Path | None) ->
         raise ConfigurationError(
             f"no events in {asked.events}{first}", hint="one JSON object a line: attune post --help"
         )
-    found = findings(tally, asked.names, budget)
-    if out is not None:
-        write(out, found, tally.examples)
-    return found
+    return findings(tally, asked.names, budget), tally.examples
 
 
 def _tell(out: Console, found: dict[str, Any]) -> None:
@@ -159,9 +161,3 @@ def _table(*columns: str) -> Table:
     for each in columns:
         table.add_column(each, justify="right", no_wrap=True)
     return table
-
-
-def _complain(made: Invocation, found: dict[str, Any], labels: int, *, fitted: bool) -> None:
-    """What a person should know before trusting it."""
-    for line in doubts(found, labels, fitted=fitted):
-        made.say.print(line, markup=False, highlight=False)

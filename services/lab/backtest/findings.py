@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from typing import Any, Final
 
 from services.lab.backtest.judged import judge
@@ -13,6 +14,7 @@ RATED: Final = ("rupture-possible", "slow-decline")
 
 def findings(tally: Tally, policies: tuple[str, ...], budget: float) -> dict[str, Any]:
     """All of it. `budget`: alerts a clinician and week are meant to be worth."""
+    weeks = {week for _, week in tally.weeks}
     told: dict[str, Any] = {
         "record": {
             "events": tally.events,
@@ -22,6 +24,8 @@ def findings(tally: Tally, policies: tuple[str, ...], budget: float) -> dict[str
             "courses_closed": tally.closed,
             "alliance_sessions": tally.sessions,
             "clinician_weeks": len(tally.weeks),
+            "first_week": _first_day(min(weeks)) if weeks else None,
+            "last_week": _first_day(max(weeks)) if weeks else None,
             "taken_in_order_of": "care" if tally.in_order_of_care else "arrival",
         },
         "budget_per_clinician_week": budget,
@@ -72,6 +76,11 @@ def _overlap(tally: Tally, policies: tuple[str, ...]) -> list[dict[str, Any]]:
         for place, name in enumerate(policies)
         if place
     ]
+
+
+def _first_day(week: int) -> str:
+    """Of a week counted from 1970."""
+    return f"{date(1970, 1, 1) + timedelta(days=7 * week):%Y-%m-%d}"
 
 
 def _rounded(value: float) -> float:

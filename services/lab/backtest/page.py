@@ -11,14 +11,15 @@ from typing import Any, Final
 from jinja2 import Environment, PackageLoader, select_autoescape
 from markupsafe import Markup
 
+from schemas.instruments import Instrument, lookup
 from services.lab.backtest.tally import Example
 from services.platform.errors import ConfigurationError
 
 _INK: Final = ("#1f5f8b", "#c2571a", "#4c7a34", "#7a4b94", "#8a6d1d")
 
 
-def write(path: Path, found: dict[str, Any], examples: Sequence[Example]) -> None:
-    """Draw and write.
+def write(path: Path, found: dict[str, Any], examples: Sequence[Example], doubts: Sequence[str] = ()) -> None:
+    """Draw and write. `doubts`: what a reader should know before trusting it.
 
     Raises:
         ConfigurationError: matplotlib is not installed, or the file cannot be written.
@@ -26,6 +27,8 @@ def write(path: Path, found: dict[str, Any], examples: Sequence[Example]) -> Non
     environment = Environment(loader=PackageLoader("services.lab.backtest", "."), autoescape=select_autoescape())
     page = environment.get_template("page.html.jinja").render(
         found=found,
+        doubts=doubts,
+        rows=_rows(found),
         burden=_drawn(partial(_burden, found=found), (7.0, 0.6 + 0.5 * len(found["policies"]))),
         caught=_drawn(partial(_caught, found=found), (6.0, 3.6)) if "labels" in found else "",
         examples=[_drawn(partial(_course, course=each, policies=list(found["policies"]))) for each in examples],
@@ -54,6 +57,16 @@ def _drawn(draw: Callable[[Any], None], size: tuple[float, float] = (7.0, 2.4)) 
         figure.savefig(written, format="svg", metadata={"Date": None})
     svg = written.getvalue()
     return Markup(svg[svg.index("<svg") :])  # noqa: S704 - drawn from numbers; names in it are our own policies'
+
+
+def _rows(found: dict[str, Any]) -> dict[str, list[str]]:
+    """The rows of tables with a column for each policy: whatever any of them has."""
+    fields = {name: found["policies"].values() for name in ("by_kind", "by_severity", "by_rule")}
+    rows = {name: list(dict.fromkeys(key for each in of for key in each[name])) for name, of in fields.items()}
+    if "labels" in found:
+        first = next(iter(found["labels"]["policies"].values()))
+        rows |= {"by_shape": list(first["sensitivity_by_shape"]), "by_onset": list(first["sensitivity_by_onset"])}
+    return rows
 
 
 def _burden(axes: Any, found: dict[str, Any]) -> None:  # noqa: ANN401 - matplotlib's axes
@@ -91,7 +104,12 @@ def _course(axes: Any, course: Example, policies: Sequence[str]) -> None:  # noq
         axes.axvspan(onset - 0.4, end + 0.4, color="#f1d9c8", linewidth=0)
     for place, (ink, spoke) in enumerate(zip(_INK * 4, course.spoke, strict=False)):
         heights = [course.totals[at - 1] or 0 for at in spoke]
-        axes.plot(spoke, heights, "v", color=ink, ms=8 - place, label=policies[place] if spoke else None)
-    axes.set(xlabel="session", ylabel=course.instrument)
+        size = 9 - 2 * place  # where several speak, each is seen
+        axes.plot(spoke, heights, "v", color=ink, ms=max(3, size), label=policies[place] if spoke else None)
+    axes.set(xlabel="session", ylabel=course.instrument, xlim=(0.5, max(8, len(course.totals)) + 0.5))
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    scale = lookup(course.instrument)
+    if isinstance(scale, Instrument):
+        axes.set_ylim(scale.total.low, scale.total.high + 0.04 * scale.total.span)
     if any(course.spoke):
-        axes.legend(frameon=False, fontsize=8)
+        axes.legend(frameon=False, fontsize=8, loc="lower right")

@@ -14,6 +14,8 @@ from services.lab.backtest.source import Fault
 from services.lab.truth import Case, labelled
 
 EXAMPLES: Final = 6
+LONG: Final = 6
+"""Sessions from which on a course shows something of how a policy works."""
 FAULTS_KEPT: Final = 20
 COUNTS: Final = (
     "events", "courses", "closed", "clients", "sessions", "ratings", "refused", "labels_used", "labels_differ",
@@ -36,10 +38,12 @@ class PolicyTally:
 class Example(NamedTuple):
     """A course to look at: totals by session, and which policies spoke where. No reference of anybody.
 
-    Those come first on which policies disagree; `drawn` puts them in an order that the parts do not change.
+    Those come first on which policies disagree, long ones before short; `drawn` puts them in an order that the parts do
+    not change.
     """
 
     agreed: bool
+    short: bool
     drawn: int
     instrument: str
     totals: tuple[float | None, ...]
@@ -151,7 +155,8 @@ class Tally:
             return
         agreed = all(len(set(map(bool, each.spoke))) == 1 for each in course.sessions)
         drawn = _drawn(course.client, course.episode)
-        if len(self.examples) == EXAMPLES and (agreed, drawn) >= self.examples[-1][:2]:
+        short = len(course.sessions) < LONG
+        if len(self.examples) == EXAMPLES and (agreed, short, drawn) >= self.examples[-1][:3]:
             return
         spoke = tuple(
             tuple([at for at, each in enumerate(course.sessions, start=1) if each.spoke[place]])
@@ -159,7 +164,7 @@ class Tally:
         )
         truth = tuple((each.onset, each.end) for each in label.within(len(course.sessions))) if label else ()
         totals = tuple([each.total for each in course.sessions])
-        found = Example(agreed, drawn, course.sessions[0].instrument, totals, spoke, truth)
+        found = Example(agreed, short, drawn, course.sessions[0].instrument, totals, spoke, truth)
         self.examples = _first([*self.examples, found])
 
     def add(self, other: Tally) -> None:
@@ -184,4 +189,4 @@ def _drawn(client: str, episode: str | None) -> int:
 
 
 def _first(examples: list[Example]) -> list[Example]:
-    return sorted(examples, key=lambda each: (each.agreed, each.drawn))[:EXAMPLES]
+    return sorted(examples, key=lambda each: (each.agreed, each.short, each.drawn))[:EXAMPLES]
