@@ -8,6 +8,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from schemas.instruments import Rater
 from services.scoring.domain import episode
 from services.scoring.domain.config import DEFAULT
 from services.scoring.domain.episode import EpisodeResult, EpisodeState, Snapshot
@@ -22,9 +23,12 @@ TENTHS = st.integers(60, 100).map(lambda tenths: tenths / 10)
 
 @st.composite
 def ratings(draw: st.DrawFn) -> Rating:
-    form = draw(st.sampled_from(["srs", "srs", "srs-total", "phq", "unknown", "wrong"]))
+    form = draw(st.sampled_from(["srs", "srs", "srs-total", "arm", "arm", "phq", "unknown", "wrong"]))
     if form == "srs":
         return Rating("srs@3", "client", {code: draw(st.one_of(st.none(), TENTHS, TENTHS)) for code in SRS_ITEMS})
+    if form == "arm":
+        rater: Rater = draw(st.sampled_from(("client", "therapist")))
+        return Rating("arm-5@1", rater, {f"q{n}": float(draw(st.integers(1, 7))) for n in range(1, 6)})
     if form == "phq":
         return Rating("phq-9@1", "client", {f"q{n}": float(draw(st.integers(0, 3))) for n in range(1, 10)})
     if form == "srs-total":

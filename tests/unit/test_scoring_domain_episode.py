@@ -132,7 +132,7 @@ def test_a_scale_that_runs_down_is_told_on_its_own_scale() -> None:
     assert quantiles == sorted(quantiles)
     assert quantiles[0] < 10 < quantiles[-1]
     assert last.index == pytest.approx(100 * 2 / 27, abs=1e-6)
-    assert {signal.detector for signal in last.signals} == {"level"}
+    assert {signal.detector for signal in last.signals} == {"off-track", "level"}
 
 
 def test_an_episode_is_closed_until_it_is_opened_again() -> None:
@@ -176,3 +176,39 @@ def test_numbers_fitted_to_a_clinic_replace_the_registrys() -> None:
 def test_an_episode_without_facts_says_nothing() -> None:
     """No fact, no snapshot."""
     assert episode.read_episode(DEFAULT, []) is None
+
+
+def both(week: int, client: float, therapist: float) -> list[Fact]:
+    """One session, rated by both."""
+    mine = rating(week, client, "arm-5@1")
+    return [
+        mine,
+        mine._replace(
+            fact_id=f"t/{week}", record_id=f"t/{week}", rating=Rating("arm-5@1", "therapist", total=therapist)
+        ),
+    ]
+
+
+def test_views_that_move_apart_are_told_and_a_gap_that_stays_is_not() -> None:
+    """A therapist who always rates lower says nothing; a client's view that sinks against the therapist's does."""
+    steady = [fact for week in (1, 2, 3) for fact in both(week, 6.0, 4.6)]
+    told = readings(*steady, *both(4, 4.2, 4.8))
+    assert "discrepancy" not in {signal.detector for signal in told["arm-5@1/3"].signals}
+    assert value(told["t/3"], "discrepancy") == 0.0
+    assert (value(told["t/4"], "discrepancy") or 0.0) > 1.5
+    reason = {signal.detector: signal.reason for signal in told["t/4"].signals}["discrepancy"]
+    assert reason.startswith("the client's view has sunk")
+
+
+def test_an_outcome_is_held_against_the_clients_own_beginning_whoever_the_clinician_is() -> None:
+    """On a scale where more is worse: six more than at first is reliably worse, also after a transfer."""
+    scores = [
+        rating(week, total, "phq-9@1", clinician=who)
+        for week, total, who in ((1, 12, "ann"), (2, 11, "ann"), (3, 18, "bob"))
+    ]
+    last = readings(*scores)["phq-9@1/3"]
+    track = next(signal for signal in last.signals if signal.detector == "off-track")
+    assert (track.details["worse_by"], track.details["deteriorated"], track.details["scores"]) == (6.0, 1.0, 3.0)
+    assert (track.value or 0.0) > 0.67
+    assert (track.details["expected"] or 0.0) < 12
+    assert track.reason.endswith("6.0 points worse than at the beginning, which is a reliable deterioration")

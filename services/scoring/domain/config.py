@@ -8,12 +8,12 @@ from math import erfc, exp, hypot, pi, sqrt
 from typing import Final
 
 from schemas.instruments import Instrument, Prior, UnknownInstrument, lookup
-from services.scoring.domain import drift, level, quality, repair, rolling, rupture, sequences
+from services.scoring.domain import discrepancy, drift, level, off_track, quality, repair, rolling, rupture, sequences
 from services.scoring.domain.rates import RATES
 
 SILENT_FROM: Final = 5
 """Ratings in a row at the best possible value that are told as no information."""
-ENGINE_VERSION: Final = 2
+ENGINE_VERSION: Final = 3
 """Raise it with any change that may change a published number: every reading is then made anew."""
 
 
@@ -76,7 +76,10 @@ class EngineConfig:
 
 @dataclass(frozen=True, slots=True)
 class SeriesConfig:
-    """The parameters of one instrument's series; `quantile_names` are probabilities on the instrument's own scale."""
+    """The parameters of one instrument's series; `quantile_names` are probabilities on the instrument's own scale.
+
+    `off_track`: of outcomes alone; `discrepancy`: of alliance measures that client and therapist both rate.
+    """
 
     instrument: Instrument
     quantile_names: tuple[str, ...]
@@ -87,6 +90,8 @@ class SeriesConfig:
     repair: repair.Config
     sequences: sequences.Config
     quality: quality.Config
+    off_track: off_track.Config | None
+    discrepancy: discrepancy.Config | None
     strain_rate: float
     strain_drop: float
 
@@ -151,6 +156,8 @@ def series_config(engine: EngineConfig, instrument_key: str) -> SeriesConfig | U
         repair=repair.scaled(instrument.total),
         sequences=sequences.scaled(instrument.total),
         quality=quality.Config(instrument.total, silent_from=SILENT_FROM),
+        off_track=off_track.shipped(instrument) if instrument.family == "outcome" else None,
+        discrepancy=discrepancy.of_form(instrument, prior) if instrument.family == "alliance" else None,
         strain_rate=engine.change.strain_rate,
         strain_drop=round(engine.change.strain_drop_share * instrument.total.span, 6),
     )

@@ -10,10 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from schemas.instruments import Instrument, Rater
+from schemas.instruments import Instrument, Prior, Rater, catalogue
 
 STATE_VERSION = 1
 WITHIN_SESSIONS: Final = 3
+BOTH: Final = 2
 
 
 class Norm(NamedTuple):
@@ -97,7 +98,16 @@ def compared(client: Instrument, therapist: Instrument) -> Config | NotOneFamily
     same = family_of(client) == family_of(therapist) and client.family == therapist.family == "alliance"
     if not same:
         return NotOneFamily(client.key, therapist.key)
-    return Config(_norm(client), _norm(therapist), WITHIN_SESSIONS)
+    return Config(_norm(client.prior), _norm(therapist.prior), WITHIN_SESSIONS)
+
+
+def of_form(instrument: Instrument, prior: Prior) -> Config | None:
+    """What a rating on this form is read by, whoever gave it; `None` where only one of the two rates this family."""
+    forms = [each for each in catalogue() if each.family == "alliance" and family_of(each) == family_of(instrument)]
+    if len({rater for each in forms for rater in each.raters}) < BOTH:
+        return None
+    norm = _norm(prior)
+    return Config(norm, norm, WITHIN_SESSIONS)
 
 
 def start(config: Config) -> State:  # noqa: ARG001 - every module of the domain starts alike
@@ -144,6 +154,5 @@ def _measured(pair: Pair, earlier: tuple[Pair, ...]) -> Reading:
     return Reading(fall, highest.session, reason)
 
 
-def _norm(instrument: Instrument) -> Norm:
-    prior = instrument.prior
+def _norm(prior: Prior) -> Norm:
     return Norm(prior.mu0, round((prior.sb**2 + prior.sw**2) ** 0.5, 3))

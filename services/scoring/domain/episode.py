@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
-from services.scoring.domain import series
+from services.scoring.domain import series, views
 from services.scoring.domain.attendance import Attendance, Silence, read, silence
 from services.scoring.domain.config import ENGINE_VERSION, EngineConfig
 from services.scoring.domain.course import Course, Observation
@@ -136,13 +136,13 @@ def _fold(
     """Resume after the shared beginning: the steps and readings of the ratings after it."""
     states: dict[tuple[str, str], series.State | None] = {}
     steps, readings = [], []
-    for observation in observations[shared:]:
+    for place, observation in enumerate(observations[shared:], shared):
         key = (observation.rating.instrument, observation.rating.rater)
         if key not in states:
             states[key] = _last_of(key, before, observations, shared)
         states[key], reading = series.step(engine, states[key], observation)
         steps.append(Step(observation.fact.fact_id, observation.clinician_id, states[key]))
-        readings.append(reading)
+        readings.append(views.compared(engine, observations, place, reading))
     return tuple(steps), readings
 
 

@@ -11,6 +11,7 @@ Scores run upwards. A number with its reason: which SDs are amber or red is poli
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import log, sqrt
 from typing import Final, Literal, NamedTuple
@@ -63,7 +64,7 @@ class Reading(NamedTuple):
     """`below_sds`: below the expected score in its SDs, negative above it; `None` where nothing can be expected.
 
     `change`: since intake; `deteriorated`: by a reliable change or more; `orange_below`, `red_below`: the scores under
-    which others would colour this one.
+    which others would colour this one. `scores`: how many there have been; `reliable`: how much a reliable change is.
     """
 
     track: Track
@@ -73,6 +74,8 @@ class Reading(NamedTuple):
     deteriorated: bool
     orange_below: float | None
     red_below: float | None
+    scores: int
+    reliable: float
     reason: str
 
 
@@ -91,10 +94,17 @@ def step(config: Config, state: State, score: float) -> tuple[State, Reading]:
     (22.24, 1.08, False)
     """
     if state.intake is None:
-        first = Reading("too early", None, None, 0.0, False, None, None, "first score: nothing to compare with yet")
-        return State(score, 1), first
+        early = "first score: nothing to compare with yet"
+        return State(score, 1), Reading("too early", None, None, 0.0, False, None, None, 1, config.deterioration, early)
     after = State(state.intake, state.scores + 1)
     return after, _read(config, state.intake, after.scores, score)
+
+
+def turned(reading: Reading, turn: Callable[[float], float]) -> Reading:
+    """The same reading, its lines given on the instrument's own scale."""
+    lines = (reading.expected, reading.orange_below, reading.red_below)
+    expected, orange, red = (None if line is None else turn(line) for line in lines)
+    return reading._replace(expected=expected, orange_below=orange, red_below=red)
 
 
 def expected(curve: Curve, intake: float, session: int) -> float:
@@ -120,14 +130,16 @@ def _read(config: Config, intake: float, session: int, score: float) -> Reading:
     change = score - intake
     deteriorated = change <= -config.deterioration
     if config.cutoff is not None and intake >= config.cutoff:
-        return Reading("no gain expected", None, None, change, deteriorated, None, None, _above(change, deteriorated))
+        reason = _above(change, deteriorated)
+        known = (change, deteriorated, None, None, session, config.deterioration)
+        return Reading("no gain expected", None, None, *known, reason)
     middle = min(max(expected(config.curve, intake, session), config.low), config.high)
     sd = spread(config.curve, session)
     below = (middle - score) / sd
     orange, red = middle - ORANGE_SDS * sd, middle - RED_SDS * sd
     track: Track = "below" if below > 0 else "expected"
     reason = _words(middle, score, change, deteriorated=deteriorated)
-    return Reading(track, middle, below, change, deteriorated, orange, red, reason)
+    return Reading(track, middle, below, change, deteriorated, orange, red, session, config.deterioration, reason)
 
 
 def _above(change: float, deteriorated: bool) -> str:  # noqa: FBT001 - two facts of one sentence
@@ -136,10 +148,10 @@ def _above(change: float, deteriorated: bool) -> str:  # noqa: FBT001 - two fact
 
 
 def _words(middle: float, score: float, change: float, *, deteriorated: bool) -> str:
-    side = "below" if score < middle else "above"
+    side = "worse" if score < middle else "better"
     since = f"{abs(change):.1f} points {'worse' if change < 0 else 'better'} than at the beginning"
     return (
-        f"{abs(middle - score):.1f} points {side} what is usual from such a beginning; {since}{_reliably(deteriorated)}"
+        f"{abs(middle - score):.1f} points {side} than is usual from such a beginning; {since}{_reliably(deteriorated)}"
     )
 
 

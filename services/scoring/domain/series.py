@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import NamedTuple
 
 from schemas.instruments import Rater, Scored, UnknownInstrument, index, score
-from services.scoring.domain import drift, drop, level, quality, repair, rolling, rupture, sequences
+from services.scoring.domain import drift, drop, level, off_track, quality, repair, rolling, rupture, sequences
 from services.scoring.domain.config import EngineConfig, SeriesConfig, series_config, upwards
 from services.scoring.domain.course import Observation
 from services.scoring.domain.signals import DETECTORS, OUTCOME_DETECTORS, Seen, Signal, published
 
-STATE_VERSION = 2
+STATE_VERSION = 3
 _DROP = drop.Config()
 
 
@@ -86,7 +87,10 @@ class Allied(NamedTuple):
 
 
 class State(NamedTuple):
-    """Where a series stands. `ratings` counts all of them, with and without a total, over all clinicians."""
+    """Where a series stands. `ratings` counts all of them, with and without a total, over all clinicians.
+
+    `track`: of outcomes, which are held against the client's own beginning, whoever the clinician is.
+    """
 
     ratings: int
     clinician_id: str | None
@@ -95,6 +99,7 @@ class State(NamedTuple):
     drift: drift.State
     allied: Allied | None = None
     version: int = STATE_VERSION
+    track: off_track.State | None = None
 
 
 def start(engine: EngineConfig, instrument_key: str) -> State | UnknownInstrument:
@@ -125,6 +130,7 @@ def _fresh(config: SeriesConfig, ratings: int, clinician_id: str | None) -> Stat
         drop.start(_DROP),
         drift.start(config.drift),
         _allies(config) if config.instrument.family == "alliance" else None,
+        track=off_track.start(config.off_track) if config.off_track else None,
     )
 
 
@@ -143,7 +149,7 @@ def _stretch(config: SeriesConfig, state: State, clinician_id: str | None) -> St
         return state
     if state.clinician_id is None:
         return state._replace(clinician_id=clinician_id)
-    return _fresh(config, state.ratings, clinician_id)
+    return _fresh(config, state.ratings, clinician_id)._replace(track=state.track)
 
 
 def _counted(state: State) -> State:
@@ -161,10 +167,23 @@ def _full(
     after = before._replace(ratings=before.ratings + 1, rolling=rolling_state, drop=drop_state, drift=drift_state)
     seen = Seen(rolled, None, fallen, drifted, asked)
     if before.allied is None:
-        return after, _reading(config, observation, after.ratings, scored, seen)
+        tracked, track = _track(config, before.track, up)
+        return after._replace(track=tracked), _reading(
+            config, observation, after.ratings, scored, seen._replace(track=track)
+        )
     allied, change, strain, silent = _ally(config, before.allied, observation.fact.occurred_at, (up, rolled.expected))
     made = _reading(config, observation, after.ratings, scored, seen._replace(rupture=change))
     return after._replace(allied=allied), replace(made, strain=strain, quality=(*made.quality, *silent))
+
+
+def _track(
+    config: SeriesConfig, state: off_track.State | None, score: float
+) -> tuple[off_track.State | None, off_track.Reading | None]:
+    """What is asked of outcomes only; the lines are given on the instrument's own scale."""
+    if config.off_track is None or state is None:
+        return state, None
+    state, read = off_track.step(config.off_track, state, score)
+    return state, off_track.turned(read, partial(upwards, config.instrument))
 
 
 def _ally(

@@ -9,13 +9,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from services.scoring.domain import drift, drop, level, rolling, rupture
+from services.scoring.domain import discrepancy, drift, drop, level, off_track, rolling, rupture
 
 RUPTURE_EVIDENCE: Final = "rupture-evidence"
 PREDICTIVE_DROP: Final = "predictive-drop"
 RELIABLE_DROP: Final = "reliable-drop"
 DRIFT: Final = "drift"
 LEVEL: Final = "level"
+OFF_TRACK: Final = "off-track"
+DISCREPANCY: Final = "discrepancy"
 _SIDE: Final = {"lt": "below", "le": "at or below", "ge": "at or above", "gt": "above"}
 
 
@@ -38,6 +40,7 @@ class Seen(NamedTuple):
     drop: drop.Reading
     drift: drift.Reading
     level: level.Reading
+    track: off_track.Reading | None = None
 
 
 def published(value: float) -> float:
@@ -112,11 +115,35 @@ def check_in(seen: Seen) -> Signal:
     return Signal(LEVEL, float(len(prompts)), "prompts", "; ".join(prompts) or "nothing stands out", details)
 
 
+def outcome(seen: Seen) -> Signal:
+    """Rank 7: how far an outcome lies below what is usual from such a beginning, and whether it is reliably worse."""
+    track = seen.track
+    if track is None or track.track == "too early":
+        return Signal(OFF_TRACK, None, "sd", "first score: nothing to compare with yet")
+    details = {
+        "worse_by": published(-track.change),
+        "deteriorated": float(track.deteriorated),
+        "reliable": float(track.reliable),
+        "scores": float(track.scores),
+        "expected": None if track.expected is None else published(track.expected),
+        "red": None if track.red_below is None else published(track.red_below),
+    }
+    value = None if track.below_sds is None else published(track.below_sds)
+    return Signal(OFF_TRACK, value, "sd", track.reason, details)
+
+
+def two_views(seen: discrepancy.Reading) -> Signal | None:
+    """Rank 9: how the client's and the therapist's views have moved apart; `None` where there is nothing to compare."""
+    if seen.fall is None or seen.since is None:
+        return None
+    return Signal(DISCREPANCY, published(seen.fall), "sd", seen.reason)
+
+
 Detector = Callable[[Seen], Signal]
 DETECTORS: Final[tuple[Detector, ...]] = (rupture_evidence, predictive_drop, reliable_drop, slow_drift, check_in)
 """For alliance measures. Every one obeys the laws of tests/property/test_scoring_detectors.py."""
-OUTCOME_DETECTORS: Final[tuple[Detector, ...]] = (check_in,)
-"""For outcome measures a fall is no strain of the alliance; only the conventional line is told."""
+OUTCOME_DETECTORS: Final[tuple[Detector, ...]] = (outcome, check_in)
+"""For outcome measures a fall is no strain of the alliance: it is held against where this client began."""
 
 
 def _rarity(evidence: rupture.Evidence, expected: rolling.Expected) -> str:
