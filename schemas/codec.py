@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -50,28 +51,40 @@ def encode(event: Fact | Conclusion | AlertStep, *, event_id: str, source: str, 
     """The record of one event. `event_id` is deterministic, so that (source, id) tells a repeat."""
     key = client_key(event.tenant_id, event.client_id)
     about = {"id": event_id, "source": source, "subject": str(event.client_id), "time": time.isoformat()}
-    return _record(key, event, about)
+    return _record(key, event.model_dump_json().encode(), _whose(event) | about)
+
+
+def written_fact(key: bytes, value: bytes, *, kind: str, fact_id: UUID, time: datetime) -> Record:
+    """The record of a fact that is written already: as `encode_fact` makes it of the same fact."""
+    tenant, client = key.decode().split(":")
+    about = {"id": str(fact_id), "source": "ingest", "subject": client, "time": time.isoformat()}
+    return _record(key, value, about | {"type": f"attune.{kind}.v1", "tenant": tenant})
 
 
 def encode_config(config: TenantConfig) -> Record:
     """The record of a clinic's fitted parameters: its key is the version's own, so that compaction keeps each."""
     key = config_key(config.tenant_id, config.version)
     about = {"id": key.decode(), "source": "fit", "subject": str(config.tenant_id)}
-    return _record(key, config, about | {"time": config.in_force_from.isoformat()})
+    about |= _whose(config) | {"time": config.in_force_from.isoformat()}
+    return _record(key, config.model_dump_json().encode(), about)
 
 
-def _record(key: bytes, event: Fact | Conclusion | AlertStep | TenantConfig, about: Mapping[str, str]) -> Record:
-    attributes = (
-        ("ce_specversion", "1.0"),
-        ("ce_id", about["id"]),
-        ("ce_source", f"/tenants/{event.tenant_id}/{about['source']}"),
-        ("ce_type", ce_type(event)),
-        ("ce_subject", about["subject"]),
-        ("ce_time", about["time"]),
-        ("ce_partitionkey", key.decode()),
+def _whose(event: Fact | Conclusion | AlertStep | TenantConfig) -> dict[str, str]:
+    return {"type": ce_type(event), "tenant": str(event.tenant_id)}
+
+
+def _record(key: bytes, value: bytes, about: Mapping[str, str]) -> Record:
+    headers = (
+        CONTENT_TYPE,
+        ("ce_specversion", b"1.0"),
+        ("ce_id", about["id"].encode()),
+        ("ce_source", f"/tenants/{about['tenant']}/{about['source']}".encode()),
+        ("ce_type", about["type"].encode()),
+        ("ce_subject", about["subject"].encode()),
+        ("ce_time", about["time"].encode()),
+        ("ce_partitionkey", key),
     )
-    headers = (CONTENT_TYPE, *((name, value.encode()) for name, value in attributes))
-    return Record(key, event.model_dump_json().encode(), headers)
+    return Record(key, value, headers)
 
 
 def encode_fact(fact: Fact) -> Record:

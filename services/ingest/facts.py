@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from schemas import events
-from schemas.codec import Record, encode
-from schemas.events import Fact, RatingFact, RiskAnswered
+from schemas.codec import Record, encode, written_fact
+from schemas.events import Fact, RatingFact, RiskAnswered, SessionFact
 from schemas.instruments import Instrument, lookup, risk_answers
 from schemas.posted import PostedRating
-from schemas.topics import RISK_ITEMS, SESSION_EVENTS
+from schemas.topics import RISK_ITEMS, SESSION_EVENTS, client_key
 from services.ingest.handlers import Draft
 from services.platform.outbox import Lane, Outgoing
 
@@ -33,7 +34,17 @@ _MODELS: Mapping[str, type[Fact]] = {
         events.EpisodeTransferred,
     )
 }
-_OWN_FIELDS = ("cancelled_by", "reason")
+_BLANK: Mapping[str, dict[str, Any]] = {
+    kind: {name: of.default for name, of in model.model_fields.items()} for kind, model in _MODELS.items()
+}
+"""Every field of the contract, in its order, with its default where it has one."""
+_ONLY_SOME = ("cancelled_by", "reason")
+_OWN: Mapping[str, list[str]] = {
+    kind: [name for name in _ONLY_SOME if name in model.model_fields] for kind, model in _MODELS.items()
+}
+_RATINGS = frozenset(kind for kind, model in _MODELS.items() if issubclass(model, RatingFact))
+_SESSIONS = frozenset(kind for kind, model in _MODELS.items() if issubclass(model, SessionFact))
+_encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,44 +57,82 @@ class Surrogates:
     session_id: UUID | None
 
 
-def fact_of(draft: Draft, who: Surrogates) -> Fact:
-    """The fact to publish."""
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A draft and the record that is published of it."""
+
+    draft: Draft
+    who: Surrogates
+    record: Record
+
+    @property
+    def fact_id(self) -> UUID:
+        return self.draft.fact_id
+
+    @property
+    def takes_back(self) -> bool:
+        """Whether it may concern risk answers given before: a retraction does, and so does an answer to a risk item."""
+        return self.draft.event.type == "rating.retracted" or bool(self.risk())
+
+    def risk(self) -> list[RiskAnswered]:
+        """The risk answers in it. Most instruments ask for none."""
+        rating: PostedRating | None = getattr(self.draft.event, "rating", None)
+        return [] if rating is None or not _asks_for_risk(rating.instrument) else risk_of(self.fact())
+
+    def fact(self) -> Fact:
+        """As the contract reads it."""
+        return _MODELS[self.draft.event.type].model_validate_json(self.record.value)
+
+
+def write(draft: Draft, who: Surrogates) -> Written:
+    """The fact to publish, written in one go: draft and surrogates are sound, so there is nothing left to judge.
+
+    `tests/property/test_ingest_written.py` holds that the contract reads it, and would have written the same.
+    """
     event, receiving = draft.event, draft.receiving
-    model = _MODELS[event.type]
-    return model(
-        fact_id=draft.fact_id,
-        record_id=draft.record_id,
-        version=event.version,
-        tenant_id=receiving.tenant_id,
-        client_id=who.client_id,
-        episode_id=who.episode_id,
-        clinician_id=who.clinician_id,
-        session_id=who.session_id,
-        occurred_at=event.occurred_at,
-        recorded_at=receiving.now,
-        historical=draft.historical,
-        clock=receiving.clock,
-        **_own(draft),
-    )
+    values = _BLANK[event.type] | {
+        "fact_id": draft.fact_id,
+        "record_id": draft.record_id,
+        "version": event.version,
+        "tenant_id": receiving.tenant_id,
+        "client_id": who.client_id,
+        "episode_id": who.episode_id,
+        "clinician_id": who.clinician_id,
+        "session_id": who.session_id,
+        "occurred_at": event.occurred_at,
+        "recorded_at": receiving.now,
+        "historical": draft.historical,
+        "clock": receiving.clock,
+    }
+    value = _encode(values | _own(event))
+    key = client_key(receiving.tenant_id, who.client_id)
+    record = written_fact(key, value, kind=event.type, fact_id=draft.fact_id, time=event.occurred_at)
+    return Written(draft, who, record)
 
 
-def _own(draft: Draft) -> dict[str, Any]:
+def _own(event: Any) -> dict[str, Any]:  # noqa: ANN401 - one of the posted events
     """The fields that only some facts have."""
-    event: Any = draft.event
-    own = {name: getattr(event, name) for name in _OWN_FIELDS if hasattr(event, name)}
-    if event.type.startswith("session."):
-        own["starts_at"] = event.starts_at or event.occurred_at
-    rating: PostedRating | None = getattr(event, "rating", None)
-    return own | (rating.model_dump() if rating else {})
+    if event.type in _RATINGS:
+        return dict(vars(event.rating))
+    own: dict[str, Any] = {name: getattr(event, name) for name in _OWN[event.type]}
+    return own | {"starts_at": event.starts_at or event.occurred_at} if event.type in _SESSIONS else own
 
 
-def outgoing(draft: Draft, fact: Fact, record: Record) -> Iterator[Outgoing]:
+@cache
+def _asks_for_risk(key: str) -> bool:
+    """Of a known instrument's key: there are as many as instruments."""
+    instrument = lookup(key)
+    return isinstance(instrument, Instrument) and any(instrument.risk_items())
+
+
+def outgoing(written: Written) -> Iterator[Outgoing]:
     """What a fact sends out: itself, and before it any risk answer."""
-    tenant = fact.tenant_id
-    for risk in risk_of(fact):
+    draft = written.draft
+    tenant = draft.receiving.tenant_id
+    for risk in written.risk():
         yield Outgoing(tenant, draft.fact_id, Lane.RISK, RISK_ITEMS.name, sealed(risk))
-    lane = Lane.BULK if fact.historical else Lane.LIVE
-    yield Outgoing(tenant, draft.fact_id, lane, SESSION_EVENTS.name, record)
+    lane = Lane.BULK if draft.historical else Lane.LIVE
+    yield Outgoing(tenant, draft.fact_id, lane, SESSION_EVENTS.name, written.record)
 
 
 def sealed(risk: RiskAnswered) -> Record:

@@ -16,12 +16,11 @@ from uuid import UUID
 from sqlalchemy import TextClause
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from schemas.codec import encode_fact
-from schemas.events import Fact, RatingRetracted
+from schemas.events import RatingRetracted
 from schemas.topics import RISK_ITEMS
 from services.ingest import statements as sql
 from services.ingest.episodes import Course, Courses, EpisodeFull
-from services.ingest.facts import Surrogates, fact_of, outgoing, retracted_risk, risk_of, sealed
+from services.ingest.facts import Surrogates, Written, outgoing, retracted_risk, sealed, write
 from services.ingest.handlers import Draft
 from services.ingest.models import OUTBOX
 from services.platform.db import transaction
@@ -106,13 +105,12 @@ class _TenantWork:
         clinicians = await self.vault.surrogates(self.connection, self.tenant, "clinician", named)
         courses = await self._courses(drafts, clients)
         placed = self._place(drafts, clients, clinicians, courses)
-        facts = [(draft, fact_of(draft, who)) for draft, who in placed]
-        records = {fact.fact_id: encode_fact(fact) for _, fact in facts}
-        created = await self._insert([(draft, fact, records[fact.fact_id].value) for draft, fact in facts])
-        new = [(draft, fact) for draft, fact in facts if fact.fact_id in created]
-        rows = [row for draft, fact in new for row in outgoing(draft, fact, records[fact.fact_id])]
+        facts = [write(draft, who) for draft, who in placed]
+        created = await self._insert(facts)
+        new = [fact for fact in facts if fact.fact_id in created]
+        rows = [row for fact in new for row in outgoing(fact)]
         await append(self.connection, OUTBOX, rows + await self._taken_back(new))
-        await self._write(courses.touched(), Counter(fact.episode_id for _, fact in new))
+        await self._write(courses.touched(), Counter(fact.who.episode_id for fact in new))
         return created
 
     def _token(self, *parts: str) -> UUID:
@@ -165,32 +163,31 @@ class _TenantWork:
             return self._token("session-day", str(client), event.occurred_at.date().isoformat())
         return None
 
-    async def _insert(self, facts: Sequence[tuple[Draft, Fact, bytes]]) -> set[UUID]:
+    async def _insert(self, facts: Sequence[Written]) -> set[UUID]:
         if not facts:
             return set()
-        rows = sorted(facts, key=lambda each: each[1].fact_id)
+        rows = sorted(facts, key=lambda each: each.fact_id)
+        drafts, whose = [row.draft for row in rows], [row.who for row in rows]
         columns = {
-            "events": [fact.fact_id for _, fact, _ in rows],
-            "sources": [draft.event.source for draft, _, _ in rows],
-            "externals": [draft.event.id for draft, _, _ in rows],
-            "versions": [fact.version for _, fact, _ in rows],
-            "hashes": [draft.body_hash for draft, _, _ in rows],
-            "records": [fact.record_id for _, fact, _ in rows],
-            "clients": [fact.client_id for _, fact, _ in rows],
-            "episodes": [fact.episode_id for _, fact, _ in rows],
-            "types": [draft.event.type for draft, _, _ in rows],
-            "occurred": [fact.occurred_at for _, fact, _ in rows],
-            "received": [fact.recorded_at for _, fact, _ in rows],
-            "values": [value for _, _, value in rows],
+            "events": [draft.fact_id for draft in drafts],
+            "sources": [draft.event.source for draft in drafts],
+            "externals": [draft.event.id for draft in drafts],
+            "versions": [draft.event.version for draft in drafts],
+            "hashes": [draft.body_hash for draft in drafts],
+            "records": [draft.record_id for draft in drafts],
+            "clients": [who.client_id for who in whose],
+            "episodes": [who.episode_id for who in whose],
+            "types": [draft.event.type for draft in drafts],
+            "occurred": [draft.event.occurred_at for draft in drafts],
+            "received": [draft.receiving.now for draft in drafts],
+            "values": [row.record.value for row in rows],
         }
         inserted = await self.connection.execute(sql.INSERT, columns | {"tenant": self.tenant})
         return set(inserted.scalars())
 
-    async def _taken_back(self, new: Sequence[tuple[Draft, Fact]]) -> list[Outgoing]:
+    async def _taken_back(self, new: Sequence[Written]) -> list[Outgoing]:
         """A retracted form's risk answers are taken back on their own road, whichever of the two came first."""
-        about = sorted(
-            {(d.event.source, d.event.id) for d, fact in new if type(fact) is RatingRetracted or risk_of(fact)}
-        )
+        about = sorted({(fact.draft.event.source, fact.draft.event.id) for fact in new if fact.takes_back})
         if not about:
             return []
         sources, externals = zip(*about, strict=True)
