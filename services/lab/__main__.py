@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from services.lab import bounded, calibration, further, report, written
+from services.lab import bounded, calibration, further, report, worked, written
 from services.lab.caseload import Clinic, caseload
 from services.lab.clinics import CLINICS
 from services.lab.comparison import Comparison, compare
@@ -134,6 +134,15 @@ def _said() -> Iterator[None]:
     except (OSError, report.NoPlaceForTheTableError, DrawingLibraryMissingError) as refused:
         _NOTES.print(f"[red]{refused}[/red]", soft_wrap=True)
         raise typer.Exit(1) from refused
+
+
+@app.command(name="worked")
+def worked_(
+    figures: Annotated[Path, typer.Option(help="Draw the figures (SVG) into this folder.")] = Path("docs/figures"),
+) -> None:
+    """One made-up course as each detector sees it: the figures of docs/clinical."""
+    with _said():
+        typer.echo("\n".join(map(str, worked.draw(figures))))
 
 
 @app.command(name="caseload")

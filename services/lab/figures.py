@@ -20,7 +20,7 @@ ROC: Final = "sensitivity-by-false-alarms.svg"
 BY_SHAPE: Final = "sensitivity-by-shape.svg"
 _AT: Final = TARGETS.index(0.01)
 _OVERALL: Final = CELLS.index((ALL, ALL))
-_STYLE: Final[Any] = {
+STYLE: Final[Any] = {
     "svg.hashsalt": "attune",
     "svg.fonttype": "none",
     "font.family": "sans-serif",
@@ -57,7 +57,7 @@ def draw(found: Comparison, folder: Path) -> tuple[Path, ...]:
     """Both figures, as SVG."""
     mpl = drawing_library()
     folder.mkdir(parents=True, exist_ok=True)
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         return _saved(folder / ROC, found, _by_false_alarms), _saved(folder / BY_SHAPE, found, _by_shape)
 
 

@@ -13,6 +13,7 @@ from rich.table import Table
 from tests.benchmarks import (
     alerts,
     append,
+    backtest,
     door,
     latency,
     memory,
@@ -28,6 +29,7 @@ from tests.benchmarks.harness import Row, keep, say
 
 FAMILIES: dict[str, Callable[[int], Awaitable[list[Row]]]] = {
     "append": append.rows,
+    "backtest": backtest.rows,
     "memory": memory.rows,
     "scoring": scoring.road,
     "peers": scoring.peers,

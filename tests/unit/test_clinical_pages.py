@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from services.lab import worked
 from services.scoring.domain.detectors import DETECTORS
 
 FOLDER = Path(__file__).parents[2] / "docs" / "clinical"
@@ -59,3 +60,13 @@ def test_the_pages_say_what_the_product_is_not() -> None:
     """The one sentence that has to stand wherever somebody might rely on silence."""
     for name in ("intended-use", "what-no-rating-can-see"):
         assert "No alert never means no rupture" in (FOLDER / f"{name}.md").read_text("utf-8")
+
+
+def test_the_worked_course_is_drawn_as_the_code_sees_it(tmp_path: Path) -> None:
+    """Every figure is on its page, small, and byte for byte what `python -m services.lab worked` draws today."""
+    drawn = worked.draw(tmp_path)
+    assert [path.stem for path in drawn] == [f"worked-{page}" for page in worked.PAGES]
+    for page, path in zip(worked.PAGES, drawn, strict=True):
+        assert f"(../figures/{path.name})" in (FOLDER / f"{page}.md").read_text("utf-8")
+        assert path.read_bytes() == (FOLDER.parent / "figures" / path.name).read_bytes(), path.name
+        assert path.stat().st_size < 60_000
