@@ -40,7 +40,7 @@ AGAIN_SECONDS = 0.1
 def build_app(settings: IngestSettings, *, clock: Clock | None = None) -> FastAPI:
     """The ASGI application with its background work; it needs PostgreSQL to serve, Kafka only to tell outcomes."""
     clock = clock or SystemClock()
-    engine = db.create_engine(settings)
+    engine = db.create_engine(settings, db.BY_INDEX)
     metrics = IngestMetrics()
     store = Store(engine, Vault(VaultKeys.from_settings(settings)))
     group = GroupCommit(store, metrics, most_waiting=settings.ingest_queue, most_together=settings.ingest_group)

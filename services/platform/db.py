@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from time import monotonic
@@ -54,20 +54,24 @@ def address(settings: Settings) -> URL:
     return url.set(password=password) if password else url
 
 
-def create_engine(settings: Settings) -> AsyncEngine:
-    """The process's engine.
+BY_INDEX = {"enable_seqscan": "off", "jit": "off", "plan_cache_mode": "force_generic_plan"}
+"""For who only looks up by index: plans made while a table was empty read all of it, and stay as long as they are used."""
+
+
+def create_engine(settings: Settings, plans: Mapping[str, str] | None = None) -> AsyncEngine:
+    """The process's engine. `plans` are settings of PostgreSQL for each connection.
 
     Raises:
         ConfigurationError: no database address.
     """
-    patience = {"command_timeout": settings.database_seconds, "timeout": settings.database_seconds}
+    patience: dict[str, Any] = {"command_timeout": settings.database_seconds, "timeout": settings.database_seconds}
     engine = create_async_engine(
         address(settings),
         hide_parameters=True,
         pool_size=settings.database_pool,
         max_overflow=0,
         pool_reset_on_return=None,  # `transaction` has ended what it began; a rollback of nothing is a round trip
-        connect_args=patience,
+        connect_args=patience | {"server_settings": dict(plans or {})},
     )
     _look_at_the_idle(engine.pool)
     return engine
