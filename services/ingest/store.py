@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import TextClause
+from sqlalchemy import TextClause, event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from schemas.events import RatingRetracted
@@ -23,9 +23,10 @@ from services.ingest.episodes import Course, Courses, EpisodeFull
 from services.ingest.facts import Surrogates, Written, outgoing, retracted_risk, sealed, write
 from services.ingest.handlers import Draft
 from services.ingest.models import OUTBOX
+from services.ingest.remembered import Care, Name, Remembered
 from services.platform.db import transaction
 from services.platform.outbox import Lane, Outgoing, append
-from services.platform.vault import Vault
+from services.platform.vault import Kind, Vault
 
 Verdict = Literal["created", "known", "conflict", "episode-full", "failed"]
 """`failed`: the database would not take it, and would not later either."""
@@ -46,6 +47,8 @@ class Store:
     def __init__(self, engine: AsyncEngine, vault: Vault) -> None:
         self._engine = engine
         self._vault = vault
+        self._remembered = Remembered()
+        event.listen(engine.sync_engine, "connect", lambda *_: self._remembered.forget())
 
     async def accept(self, drafts: Sequence[Draft]) -> list[Accepted]:
         """Commit what is new; one verdict for each draft, in their order."""
@@ -53,11 +56,14 @@ class Store:
         by_tenant: defaultdict[UUID, list[tuple[int, Draft]]] = defaultdict(list)
         for place, draft in enumerate(drafts):
             by_tenant[draft.receiving.tenant_id].append((place, draft))
+        works: list[_TenantWork] = []
         async with transaction(self._engine, by_tenant) as connection:
             for tenant in sorted(by_tenant):
                 places, theirs = zip(*by_tenant[tenant], strict=True)
-                work = _TenantWork(connection, tenant, self._vault)
-                verdicts |= dict(zip(places, await work.accept(theirs), strict=True))
+                works.append(_TenantWork(connection, tenant, self._vault, self._remembered))
+                verdicts |= dict(zip(places, await works[-1].accept(theirs), strict=True))
+        for work in works:
+            self._remembered.keep(work.names, work.cares)
         return [verdicts[place] for place in range(len(drafts))]
 
 
@@ -77,6 +83,10 @@ class _TenantWork:
     connection: AsyncConnection
     tenant: UUID
     vault: Vault
+    remembered: Remembered
+    names: dict[Name, UUID] = field(default_factory=dict)
+    cares: set[Care] = field(default_factory=set)
+    """Which surrogates and episodes it saw: to be remembered, once it is committed."""
 
     async def accept(self, drafts: Sequence[Draft]) -> list[Accepted]:
         first: dict[UUID, Draft] = {}
@@ -100,9 +110,9 @@ class _TenantWork:
 
     async def _commit(self, drafts: Sequence[Draft]) -> set[UUID]:
         """Surrogates, episodes, inbox, outbox. Returns the ids that were new; who found no room is not among them."""
-        clients = await self.vault.surrogates(self.connection, self.tenant, "client", {d.event.client for d in drafts})
+        clients = await self._surrogates("client", {d.event.client for d in drafts})
         named = {d.event.clinician for d in drafts if d.event.clinician is not None}
-        clinicians = await self.vault.surrogates(self.connection, self.tenant, "clinician", named)
+        clinicians = await self._surrogates("clinician", named)
         courses = await self._courses(drafts, clients)
         placed = self._place(drafts, clients, clinicians, courses)
         facts = [write(draft, who) for draft, who in placed]
@@ -112,6 +122,13 @@ class _TenantWork:
         await append(self.connection, OUTBOX, rows + await self._taken_back(new))
         await self._write(courses.touched(), Counter(fact.who.episode_id for fact in new))
         return created
+
+    async def _surrogates(self, kind: Kind, references: set[str]) -> dict[str, UUID]:
+        known = self.remembered.surrogates(self.tenant, kind, references)
+        asked = references - known.keys()
+        found = known | (await self.vault.surrogates(self.connection, self.tenant, kind, asked) if asked else {})
+        self.names |= {(self.tenant, kind, reference): surrogate for reference, surrogate in found.items()}
+        return found
 
     def _token(self, *parts: str) -> UUID:
         return self.vault.token(self.tenant, *parts)
@@ -129,9 +146,11 @@ class _TenantWork:
         courses = Courses(self._token)
         wanted = {(clients[d.event.client], self._reference(d, clients[d.event.client])) for d in drafts}
         ids = sorted({client for client, _ in wanted})
-        courses.load(await self._load(sql.EPISODES, ids))
-        if any(courses.needs_new(client, reference) for client, reference in wanted):
-            await self.connection.execute(sql.LOCK_EPISODES, {"tenant": str(self.tenant)})
+        self.cares = {(self.tenant, client, reference) for client, reference in wanted}
+        if not all(map(self.remembered.stands, self.cares)):
+            courses.load(await self._load(sql.EPISODES, ids))
+            if any(courses.needs_new(client, reference) for client, reference in wanted):
+                await self.connection.execute(sql.LOCK_EPISODES, {"tenant": str(self.tenant)})
         courses.load(await self._load(sql.EPISODES_HELD, ids))
         return courses
 
