@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from typing import Final
 
-from services.alerts.domain.policy import Bound, Escalation, Policy, Recovery, Rule
+from services.alerts.domain.policy import Bound, Escalation, Policy, Progress, Recovery, Rule
 
+Numbers = Escalation | Recovery | Progress
 SRS_RANGE: Final = 40
 """Points from the lowest to the highest total of the SRS."""
 MEASURED: Final[Mapping[tuple[str, str], str]] = {
@@ -30,6 +31,9 @@ _NAMES: Final[Mapping[str, str]] = {
     "span_share": "share of the range that may be missing when it counts as recovered",
     "sessions": "recovered sessions in a row that clear an alert",
     "settled_sessions": "sessions at a new level that clear an alert",
+    "below_sds": "SD below the usual course from such a beginning, without any gain, that are off-track",
+    "from_scores": "scores of an outcome from which the usual course is looked at",
+    "calm_scores": "scores in a row that are neither, which clear an off-track alert",
 }
 
 
@@ -46,7 +50,13 @@ def told(policy: Policy) -> list[str]:
         *(f"{_NAMES[name]}: {value:g}" for name, value in _numbers(policy.escalation)),
         *(f"{_NAMES[name]}: {value:g}" for name, value in _numbers(policy.recovery)),
         f"a no-show before the third session is flagged: {_yes(policy.early_no_show)}",
+        *_outcomes(policy.progress),
     ]
+
+
+def _outcomes(progress: Progress | None) -> list[str]:
+    told = f"outcomes off-track, or reliably worse than at first, are flagged: {_yes(progress is not None)}"
+    return [told, *(f"{_NAMES[name]}: {value:g}" for name, value in (_numbers(progress) if progress else ()))]
 
 
 def rule_in_words(rule: Rule) -> str:
@@ -106,15 +116,19 @@ def _terms(old: Policy, new: Policy) -> Iterator[str]:
     yield from _numbers_changed(old.recovery, new.recovery)
     if old.early_no_show != new.early_no_show:
         yield f"a no-show before the third session is flagged: {_yes(new.early_no_show)}"
+    if old.progress and new.progress:
+        yield from _numbers_changed(old.progress, new.progress)
+    elif old.progress != new.progress:
+        yield from _outcomes(new.progress)
 
 
-def _numbers_changed(old: Escalation | Recovery, new: Escalation | Recovery) -> Iterator[str]:
+def _numbers_changed(old: Numbers, new: Numbers) -> Iterator[str]:
     for (name, before), (_, after) in zip(_numbers(old), _numbers(new), strict=True):
         if before != after:
             yield f"{_NAMES[name]}: {after:g} instead of {before:g}"
 
 
-def _numbers(of: Escalation | Recovery) -> list[tuple[str, float]]:
+def _numbers(of: Numbers) -> list[tuple[str, float]]:
     return [(each.name, getattr(of, each.name)) for each in fields(of)]
 
 

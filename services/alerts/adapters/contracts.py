@@ -17,9 +17,9 @@ Snapshot = events.EpisodeSnapshot | mirror.EpisodeSnapshot
 
 
 def rated_of(reading: Reading) -> Rated | None:
-    """The rating as policy looks at it; `None` for what is no alliance measure of the client's."""
+    """The rating as policy looks at it; `None` for what is no measure of ours, or not rated by the client."""
     instrument = lookup(reading.instrument)
-    if not isinstance(instrument, Instrument) or instrument.family != "alliance" or reading.rater != "client":
+    if not isinstance(instrument, Instrument) or reading.rater != "client":
         return None
     return Rated(
         rating_id=reading.rating_id,
@@ -34,6 +34,8 @@ def rated_of(reading: Reading) -> Rated | None:
         numbers={each.detector: Number(each.value, each.reason, each.details) for each in reading.signals},
         quantiles=reading.expected.quantiles if reading.expected else {},
         historical=reading.historical,
+        family=instrument.family,
+        better=1 if instrument.direction == "up" else -1,
         recorded_at=reading.recorded_at,
     )
 

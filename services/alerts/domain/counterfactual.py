@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import ceil
 
-from services.alerts.domain.policy import Rule
+from services.alerts.domain.policy import Progress, Rule
 from services.alerts.domain.record import Number, Rated
 
 
@@ -23,6 +23,23 @@ def lowest_unflagged(rated: Rated, rule: Rule, number: Number) -> float | None:
         previous = rated.total + number.value
         return _up(previous - rule.bounds[0].on(rated.span), rated.step, beyond=True)
     return None
+
+
+def on_track(rated: Rated, number: Number, line: Progress) -> float | None:
+    """The worst total that would not have been off-track; in what follows, more is better.
+
+    Not reliably worse than at first; and where the usual course is looked at, above its line or better than at first.
+    """
+    worse, reliable, expected = (number.of(name) for name in ("worse_by", "reliable", "expected"))
+    if rated.total is None or worse is None or reliable is None:
+        return None
+    now = rated.better * rated.total
+    least = _up(now + worse - reliable, rated.step, beyond=True)
+    if expected is not None and number.value and (number.of("scores") or 0) >= line.from_scores:
+        usual = rated.better * expected
+        above = _up(usual - line.below_sds * (usual - now) / number.value, rated.step, beyond=True)
+        least = max(least, min(above, _up(now + worse, rated.step, beyond=True)))
+    return rated.better * least + 0.0
 
 
 def _rarer(rated: Rated, rule: Rule, number: Number) -> float | None:

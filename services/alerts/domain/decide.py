@@ -14,6 +14,8 @@ from services.alerts.domain import wording
 from services.alerts.domain.absence import absence
 from services.alerts.domain.counterfactual import lowest_unflagged
 from services.alerts.domain.policy import Policy, Rule, live_rules
+from services.alerts.domain.progress import DETECTOR as OFF_TRACK
+from services.alerts.domain.progress import progress, severity
 from services.alerts.domain.record import Case, Done, Number, Rated
 from services.alerts.domain.wanted import Evidence, Wanted, alert_id
 
@@ -58,18 +60,20 @@ def fires(policy: Policy, rated: Rated, clients: int) -> bool:
 
 def set_off(policy: Policy, rated: Rated, clients: int) -> str | None:
     """The name of the rule that this rating alone sets off: the first one, in the order of the policy."""
+    if rated.family == "outcome":
+        return OFF_TRACK if policy.progress and severity(policy.progress, rated) else None
     fired = _first(live_rules(policy, clients), rated)
     return fired.rule.name if fired else None
 
 
 def decide(policy: Policy, case: Case) -> tuple[Wanted, ...]:
     """Every alert this episode should have had, with the state it should have now."""
-    ratings = sorted(case.ratings, key=lambda rated: rated.place)
+    ratings = sorted((each for each in case.ratings if each.family == "alliance"), key=lambda rated: rated.place)
     rules = live_rules(policy, case.clients)
     kinds = dict.fromkeys(rule.kind for rule in rules)
     fired = [_first(rules, rated) for rated in ratings]
     folded = [alert for kind in kinds for alert in _fold(policy, case, ratings, _of_kind(fired, kind))]
-    return tuple(_ended(alert, case) for alert in folded) + tuple(absence(policy, case))
+    return tuple(_ended(alert, case) for alert in (*folded, *progress(policy, case))) + tuple(absence(policy, case))
 
 
 # --------------------------------------------------------------------------------------------- ratings
@@ -178,7 +182,7 @@ def _evidence(policy: Policy, fired: _Fired, session: int) -> Evidence:
     }
     escape = lowest_unflagged(rated, rule, number)
     if escape is not None:
-        found["would_not_have_flagged"] = f"at {wording.shown(escape)} or above"
+        found["would_not_have_flagged"] = wording.escape(escape)
     return {name: value for name, value in found.items() if value is not None}
 
 

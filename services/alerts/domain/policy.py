@@ -76,6 +76,19 @@ class Recovery:
 
 
 @dataclass(frozen=True, slots=True)
+class Progress:
+    """When an outcome is worth a word (rank 7).
+
+    Amber: so far below what is usual from such a beginning, and no better than it. Red: reliably worse than it. Gone
+    after so many scores in a row of which neither is true.
+    """
+
+    below_sds: float = 0.67
+    from_scores: int = 3
+    calm_scores: int = 2
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """One version of one policy; a change is a new version."""
 
@@ -85,6 +98,7 @@ class Policy:
     escalation: Escalation = Escalation()
     recovery: Recovery = Recovery()
     early_no_show: bool = True
+    progress: Progress | None = None
 
 
 ORDINARY_SHARE: Final = 0.01
@@ -142,7 +156,7 @@ ANY_PROMPT = Rule(
     bounds=(Bound("value", "gt", 0.0),),
 )
 
-DEFAULT: Final = Policy("fic-default-2", (SPIKE, SLIDE, STRICT_DRIFT))
+DEFAULT: Final = Policy("fic-default-2", (SPIKE, SLIDE, STRICT_DRIFT), progress=Progress())
 FIRST: Final = Policy("fic-default-1", (TOBIT, FALLBACK, DRIFT))
 HIGH_SENS: Final = Policy("high-sens-1", (TOBIT, FALL, DRIFT))
 OPENFIT: Final = Policy("openfit-compatible-1", (ANY_PROMPT,), cooldown_sessions=1)

@@ -25,7 +25,7 @@ class Number(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Rated:
-    """One rating's reading. Alliance measures all run upwards: more is better."""
+    """One rating's reading. Alliance measures all run upwards; `better` is -1 on a scale where less is better."""
 
     rating_id: UUID
     session: str
@@ -40,6 +40,8 @@ class Rated:
     quantiles: Mapping[str, float] = field(default_factory=dict)
     historical: bool = False
     recorded_at: datetime | None = None
+    family: Literal["alliance", "outcome"] = "alliance"
+    better: int = 1
 
     @property
     def place(self) -> tuple[datetime, str, str, UUID]:

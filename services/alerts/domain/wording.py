@@ -60,6 +60,15 @@ def shown(value: float) -> str:
     return f"{value:.1f}".removesuffix(".0")
 
 
+def escape(total: float, better: int = 1) -> str:
+    """What would not have been flagged.
+
+    >>> escape(33.4), escape(14.0, better=-1)
+    ('at 33.4 or above', 'at 14 or below')
+    """
+    return f"at {shown(total)} or {'above' if better > 0 else 'below'}"
+
+
 def silence(days: int) -> str:
     return f"no session for {days} days and none booked"
 

@@ -86,6 +86,8 @@ LABELS = {
     "value": "Value",
     "tail_probability": "Chance of a rating this low",
     "usual": "Usual level",
+    "worse_by": "Worse than at the beginning by",
+    "reliable_change": "A reliable change is",
     "threshold": "Flags when",
     "session_number": "Rated session",
     "item": "Item",

@@ -14,6 +14,8 @@ from services.alerts.web.sparkline import Mark, Spark, spark
 from services.alerts.web.words import Tone, ago, count, day, number, quality_words, title, tone
 
 SPARK_SESSIONS = 16
+APART_SDS = 1.5
+"""From so many SDs on, within three sessions, two views have moved apart (rank 9, for information)."""
 UNKNOWN_REFERENCE = "reference not available"
 
 
@@ -139,6 +141,15 @@ def _notes(reading: Reading) -> list[str]:
     return [*map(quality_words, reading.quality), *without]
 
 
+def _beside(reading: Reading) -> list[str]:
+    """What this rating says beside the client's beginning, or beside the partner's view."""
+    said = {each.detector: each for each in reading.signals}
+    apart = said.get("discrepancy")
+    track = said.get("off-track")
+    told = [track.reason] if track is not None and track.details else []
+    return told + ([apart.reason] if apart is not None and (apart.value or 0.0) >= APART_SDS else [])
+
+
 def urgency(alert: Alert) -> tuple[bool, int, datetime]:
     return alert.state == "open", tone(alert.kind, alert.severity).rank, alert.opened_at
 
@@ -172,7 +183,7 @@ def _session_row(reading: Reading, alerts: Sequence[Alert]) -> SessionRow:
         rating="no total" if reading.total is None else number(reading.total),
         level=_level(reading),
         expected=_between(*band) if band else "not yet",
-        notes=(*(reading.strain.steps if reading.strain else ()), *_notes(reading)),
+        notes=(*(reading.strain.steps if reading.strain else ()), *_beside(reading), *_notes(reading)),
         tones=tuple(tone(alert.kind, alert.severity) for alert in raised),
     )
 

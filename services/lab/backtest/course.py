@@ -149,7 +149,8 @@ class _Life:
         found = self._lived
         found.closed = closed
         by_session: dict[str, list[tuple[Reading, Rated]]] = {}
-        for reading, rated in sorted(self._rated.values(), key=lambda each: each[1].place):
+        allied = [each for each in self._rated.values() if each[1].family == "alliance"]
+        for reading, rated in sorted(allied, key=lambda each: each[1].place):
             by_session.setdefault(rated.session, []).append((reading, rated))
         found.sessions = [self._session(forms) for forms in by_session.values()]
         found.alerts = self._alerts

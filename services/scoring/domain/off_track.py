@@ -127,7 +127,7 @@ def _share(curve: Curve, session: int) -> float:
 
 
 def _read(config: Config, intake: float, session: int, score: float) -> Reading:
-    change = score - intake
+    change = round(score - intake, 6)
     deteriorated = change <= -config.deterioration
     if config.cutoff is not None and intake >= config.cutoff:
         reason = _above(change, deteriorated)

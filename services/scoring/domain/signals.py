@@ -126,7 +126,6 @@ def outcome(seen: Seen) -> Signal:
         "reliable": float(track.reliable),
         "scores": float(track.scores),
         "expected": None if track.expected is None else published(track.expected),
-        "red": None if track.red_below is None else published(track.red_below),
     }
     value = None if track.below_sds is None else published(track.below_sds)
     return Signal(OFF_TRACK, value, "sd", track.reason, details)

@@ -1,0 +1,118 @@
+"""Off-track: outcomes that are not what was expected by now (rank 7), one instrument at a time. Pure.
+
+Reliably worse than at the beginning is red. Amber is what lies far below the usual course and is no better than the
+beginning: of those below it alone, most are on their way. What is no longer so for some scores is cleared.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from services.alerts.domain import counterfactual, wording
+from services.alerts.domain.policy import Policy, Progress, Severity
+from services.alerts.domain.record import Case, Number, Rated
+from services.alerts.domain.wanted import Evidence, Wanted, alert_id
+
+DETECTOR = "off-track"
+KIND = "off-track"
+
+
+def progress(policy: Policy, case: Case) -> Iterator[Wanted]:
+    """What should be told of this episode's outcomes."""
+    if policy.progress is None:
+        return
+    series = defaultdict[str, list[Rated]](list)
+    for rated in sorted(case.ratings, key=lambda each: each.place):
+        if rated.family == "outcome":
+            series[rated.instrument].append(rated)
+    for ratings in series.values():
+        yield from _fold(policy, policy.progress, case, ratings)
+
+
+def severity(line: Progress, rated: Rated) -> Severity | None:
+    """How loud this score alone is: nothing, amber or red."""
+    number = rated.numbers.get(DETECTOR)
+    if number is None:
+        return None
+    if number.of("deteriorated"):
+        return "red"
+    early = (number.of("scores") or 0) < line.from_scores
+    far = number.value is not None and number.value >= line.below_sds
+    return "amber" if far and not early and (number.of("worse_by") or 0.0) >= 0 else None
+
+
+@dataclass(slots=True)
+class _Spell:
+    """From the first score that is worth a word to the last."""
+
+    alert: Wanted
+    calm: int = 0
+
+
+def _fold(policy: Policy, line: Progress, case: Case, ratings: Sequence[Rated]) -> Iterator[Wanted]:
+    spell: _Spell | None = None
+    for rated in ratings:
+        found = severity(line, rated)
+        if found is not None and spell is None:
+            spell = _Spell(_opened(policy, case, rated, found))
+        elif found is not None and spell is not None:
+            yield from _goes_on(policy, case, spell, rated, found)
+        elif spell is not None and rated.total is not None:
+            spell.calm += 1
+            if spell.calm >= line.calm_scores:
+                yield replace(spell.alert, state="cleared", why=f"no longer so for {spell.calm} scores in a row")
+                spell = None
+    if spell is not None:
+        yield spell.alert
+
+
+def _goes_on(policy: Policy, case: Case, spell: _Spell, rated: Rated, found: Severity) -> Iterator[Wanted]:
+    """Amber becomes red; one that a person is done with comes back only if it does."""
+    spell.calm = 0
+    if found != "red" or spell.alert.severity == "red":
+        return
+    done = case.acts.get(spell.alert.alert_id, ())
+    if any(each.act == "resolved" and each.at < rated.at for each in done):
+        yield spell.alert
+        spell.alert = _opened(policy, case, rated, found)
+    else:
+        spell.alert = replace(spell.alert, severity="red", why="reliably worse than at the beginning")
+
+
+def _opened(policy: Policy, case: Case, rated: Rated, found: Severity) -> Wanted:
+    number = rated.numbers[DETECTOR]
+    rule = "deterioration" if found == "red" else "off-track"
+    said = "" if rated.total is None else f"{wording.shown(rated.total)}: "
+    return Wanted(
+        alert_id=alert_id(case.episode.episode_id, KIND, str(rated.rating_id), rule),
+        kind=KIND,
+        severity=found,
+        state="open",
+        rule=rule,
+        reason=f"{said}{number.reason}",
+        occurred_at=rated.at,
+        historical=rated.historical,
+        rating_id=rated.rating_id,
+        session=rated.session,
+        evidence=_evidence(policy, rated, number),
+    )
+
+
+def _evidence(policy: Policy, rated: Rated, number: Number) -> Evidence:
+    assert policy.progress is not None
+    escape = counterfactual.on_track(rated, number, policy.progress)
+    found: dict[str, float | str | None] = {
+        "instrument": rated.instrument,
+        "total": rated.total,
+        "expected": number.of("expected"),
+        "worse_by": number.of("worse_by"),
+        "reliable_change": number.of("reliable"),
+        "value": number.value,
+        "threshold": f"{policy.progress.below_sds:g} SD below and no better than at first, or reliably worse",
+        "seen": number.reason,
+        "policy": policy.name,
+        "would_not_have_flagged": None if escape is None else wording.escape(escape, rated.better),
+    }
+    return {name: value for name, value in found.items() if value is not None}
