@@ -8,16 +8,22 @@ import json
 import random
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
+from services.alerts.adapters import policies
+from services.cli.app import run as main
+from services.cli.invocation import Invocation
 from services.cli.named import policy_of
 from services.ingest import episodes
 from services.lab import written
 from services.lab.backtest import run
+from services.lab.backtest.doubts import doubts
 from services.lab.backtest.findings import findings
 from services.lab.backtest.labels import BadLabels, read_labels
 from services.lab.backtest.lines import UnreadableFile
@@ -25,6 +31,7 @@ from services.lab.backtest.page import write
 from services.lab.backtest.run import Request, backtest
 from services.lab.caseload import Clinic, caseload
 from services.lab.truth import Label
+from services.platform.errors import ConfigurationError
 
 START = datetime(2026, 1, 5, 9, tzinfo=UTC)
 POLICIES = ("fic-default-2", "openfit-compatible-1")
@@ -285,3 +292,57 @@ def test_progress_ends_at_the_end(tmp_path: Path) -> None:
     told: list[int] = []
     backtest(Request(events, (policy_of("fic-default-2"),), {}), told.append)
     assert sum(told) == pytest.approx(2 * events.stat().st_size, rel=0.01)
+
+
+def test_what_makes_figures_doubtful_is_said(tmp_path: Path) -> None:
+    """Courses without an end, labels that fit nothing, and ratings that vary more than the parameters expect."""
+    drawn = random.Random(4)
+    wild = [
+        rated(number, round(drawn.uniform(5, 40), 1))
+        | {"id": f"{name}{number}", "client": name, "session": f"{name}{number}"}
+        for name in map(str, range(30))
+        for number in range(1, 11)
+    ]
+    labels = ndjson(tmp_path / "l", [{"client": "0", "ruptures": [{"onset": 11}]}, {"client": "nobody"}])
+    told = found(ndjson(tmp_path / "e", [*wild, "{"]), labels)
+    said = "\n".join(doubts(told, 2, fitted=False))
+    for part in ("1 line was", "no episode.closed", "attune fit", "1 of 2 labels", "1 labelled ruptures"):
+        assert part in said
+    assert "attune fit" not in "\n".join(doubts(told, 2, fitted=True))
+
+
+def test_a_change_of_policy_is_shown_with_courses_on_which_it_matters(tmp_path: Path) -> None:
+    """In words and as JSON: what changed, how much more or less there is to read, and where; never whose."""
+    changed = json.loads(policies.written(policy_of("fic-default-2"))) | {"name": "ours"}
+    changed["rules"][0]["bounds"][0]["threshold"] = 1e-9
+    (tmp_path / "ours.json").write_text(json.dumps(changed))
+    events = ndjson(tmp_path / "e", COURSE)
+    asked = ("policy", "diff", "fic-default-2", str(tmp_path / "ours.json"), "--cores", "1", "--events", str(events))
+    told = [StringIO(), StringIO()]
+    for out, more in zip(told, ((), ("--json",)), strict=True):
+        made = Invocation({}, out=Console(file=out, soft_wrap=True), say=Console(file=StringIO()))
+        assert main((*asked, *more), made) == 0
+    words, data = told[0].getvalue(), json.loads(told[1].getvalue())
+    assert "a rule held in session 4 before, nowhere after" in words
+    assert "anna" not in words + json.dumps(data)
+    assert data["words"]
+    assert (data["meant"]["overlap"][0]["only_that"], len(data["examples"])) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"name": "fic-default-2"}, "a change is a new name"),
+        ({"colour": 1}, "nothing is called colour"),
+        ({"rules": []}, "at least one"),
+        ({"rules": [{"name": "x", "rank": 1, "kind": "level", "detector": "level", "bounds": []}]}, "its kind one of"),
+        ({"cooldown_sessions": "many"}, "cooldown_sessions"),
+    ],
+    ids=lambda value: "" if isinstance(value, str) else next(iter(value)),
+)
+def test_a_policy_that_cannot_be_decided_under_is_refused(tmp_path: Path, change: dict[str, Any], says: str) -> None:
+    """With the place and what was expected, before anything is lived through or set."""
+    given = json.loads(policies.written(policy_of("high-sens-1"))) | {"name": "ours"} | change
+    (tmp_path / "p.json").write_text(json.dumps(given))
+    with pytest.raises(ConfigurationError, match=says):
+        policy_of(str(tmp_path / "p.json"))

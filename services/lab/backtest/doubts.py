@@ -24,12 +24,17 @@ def doubts(found: dict[str, Any], labels: int, *, fitted: bool) -> Iterator[str]
         unended = f"{record['courses'] - record['courses_closed']:,} of {record['courses']:,} courses"
         yield f"{unended} have no episode.closed: where care ended, that counts as silence"
     yield from _scatter(found, fitted=fitted)
-    used = found.get("labels", {})
+    yield from _unused(found.get("labels", {}), labels)
+
+
+def _unused(used: dict[str, Any], labels: int) -> Iterator[str]:
     if labels and labels != used.get("courses", 0):
         unused = labels - used.get("courses", 0)
         yield f"{unused:,} of {labels:,} labels name a client or an episode that the events do not"
     if differ := used.get("courses_with_other_sessions", 0):
         yield f"{differ:,} labels name another number of sessions than have an alliance rating"
+    if beyond := used.get("ruptures_after_the_last_session", 0):
+        yield f"{beyond:,} labelled ruptures begin after the record's last session, and are not counted"
 
 
 def _refused(found: dict[str, Any]) -> Iterator[str]:

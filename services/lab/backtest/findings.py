@@ -38,6 +38,7 @@ def findings(tally: Tally, policies: tuple[str, ...], budget: float) -> dict[str
         told["labels"] = {
             "courses": tally.labels_used,
             "courses_with_other_sessions": tally.labels_differ,
+            "ruptures_after_the_last_session": tally.beyond,
             "policies": judge(tally.judged, policies),
         }
     return told

@@ -19,6 +19,7 @@ LONG: Final = 6
 FAULTS_KEPT: Final = 20
 COUNTS: Final = (
     "events", "courses", "closed", "clients", "sessions", "ratings", "refused", "labels_used", "labels_differ",
+    "beyond",
 )  # fmt: skip
 
 
@@ -85,6 +86,8 @@ class Tally:
     labels_used: int = 0
     labels_differ: int = 0
     """Labels whose number of sessions is not that of the record."""
+    beyond: int = 0
+    """Labelled ruptures that begin after the record's last session: nobody is asked to catch them."""
     examples: list[Example] = field(default_factory=list)
     in_order_of_care: bool = False
     """The lines' own order told nothing, so events were taken by their time in care."""
@@ -136,6 +139,7 @@ class Tally:
         sessions = sorted((each for course in courses for each in course.sessions), key=lambda each: each.at)
         self.labels_used += 1
         self.labels_differ += label.sessions is not None and label.sessions != len(sessions)
+        self.beyond += len(label.ruptures) - len(label.within(len(sessions)))
         if not sessions:
             return
         drawn = _drawn(label.client, label.episode)
