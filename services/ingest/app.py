@@ -67,10 +67,10 @@ def build_app(settings: IngestSettings, *, clock: Clock | None = None) -> FastAP
     )
     app.add_exception_handler(RequestValidationError, _on_bad_path)
     events = api.routes(door)
-    app.router.routes[:0] = api.straight(events)
     app.include_router(events)
     app.router.routes.extend(health.routes(metrics.registry, {"database": lambda: db.ping(engine)}))
     app.openapi = _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way
+    app.add_middleware(api.Straight, posts=api.posts(events))
     app.add_middleware(_Counting, metrics=metrics)
     return app
 

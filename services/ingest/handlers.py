@@ -97,10 +97,21 @@ def _draft(event: posted.PostedEvent, receiving: Receiving) -> Draft:
     return Draft(
         receiving=receiving,
         event=event,
-        fact_id=uuid5(FACTS, f"{record}|{event.version}"),
-        record_id=uuid5(FACTS, record),
+        fact_id=_named(f"{record}|{event.version}"),
+        record_id=_named(record),
         body_hash=hashlib.sha256(body).digest(),
     )
+
+
+def _named(name: str) -> UUID:
+    """`uuid5(FACTS, name)` at half its cost.
+
+    >>> _named("a") == uuid5(FACTS, "a")
+    True
+    """
+    digest = hashlib.sha1(FACTS.bytes + name.encode(), usedforsecurity=False).digest()
+    number = int.from_bytes(digest[:16]) & ~(0xF000 << 64 | 0xC000 << 48)
+    return UUID(int=number | 5 << 76 | 0x8000 << 48)
 
 
 # ------------------------------------------------------------------------------------------------ faults

@@ -115,16 +115,17 @@ class Keys:
             Unauthenticated: no bearer key, or not a valid one.
         """
         scheme, _, key = (authorization or "").partition(" ")
-        prefix = prefix_of(key.strip()) if scheme.lower() == "bearer" else None
-        if prefix is None:
-            raise Unauthenticated("an API key is needed", hint="send Authorization: Bearer atk_...")
-        return await self._principal(prefix, digest(key.strip()))
-
-    async def _principal(self, prefix: str, presented: bytes) -> Principal:
-        now = self._clock.now()
+        key = key.strip() if scheme.lower() == "bearer" else ""
+        presented, now = digest(key), self._clock.now()
         until, known = self._known.get(presented, (now, None))
         if known is not None and now < until:
             return known
+        prefix = prefix_of(key)
+        if prefix is None:
+            raise Unauthenticated("an API key is needed", hint="send Authorization: Bearer atk_...")
+        return await self._principal(prefix, presented, now)
+
+    async def _principal(self, prefix: str, presented: bytes, now: datetime) -> Principal:
         found = await self._look_up(prefix, presented, now)
         self._known[presented] = (now + CACHE_FOR, found)
         while len(self._known) > CACHED_KEYS:

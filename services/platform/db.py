@@ -55,7 +55,7 @@ def address(settings: Settings) -> URL:
 
 
 BY_INDEX = {"enable_seqscan": "off", "jit": "off", "plan_cache_mode": "force_generic_plan"}
-"""For who only looks up by index: plans made while a table was empty read all of it, and stay as long as they are used."""
+"""For who only looks up by index: plans made while a table was empty read all of it, for as long as they are used."""
 
 
 def create_engine(settings: Settings, plans: Mapping[str, str] | None = None) -> AsyncEngine:
