@@ -78,7 +78,9 @@ def _goes_on(policy: Policy, case: Case, spell: _Spell, rated: Rated, found: Sev
         yield spell.alert
         spell.alert = _opened(policy, case, rated, found)
     else:
-        spell.alert = replace(spell.alert, severity="red", why="reliably worse than at the beginning")
+        now = _opened(policy, case, rated, found)
+        why = "reliably worse than at the beginning"
+        spell.alert = replace(spell.alert, severity="red", why=why, reason=now.reason, evidence=now.evidence)
 
 
 def _opened(policy: Policy, case: Case, rated: Rated, found: Severity) -> Wanted:

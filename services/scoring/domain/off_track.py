@@ -143,16 +143,19 @@ def _read(config: Config, intake: float, session: int, score: float) -> Reading:
 
 
 def _above(change: float, deteriorated: bool) -> str:  # noqa: FBT001 - two facts of one sentence
-    what = f"{abs(change):.1f} points {'worse' if change < 0 else 'better'} than at the beginning"
-    return f"began in the functional range, where no gain is expected; {what}{_reliably(deteriorated)}"
+    return f"began in the functional range, where no gain is expected; {_since(change)}{_reliably(deteriorated)}"
 
 
 def _words(middle: float, score: float, change: float, *, deteriorated: bool) -> str:
     side = "worse" if score < middle else "better"
-    since = f"{abs(change):.1f} points {'worse' if change < 0 else 'better'} than at the beginning"
-    return (
-        f"{abs(middle - score):.1f} points {side} than is usual from such a beginning; {since}{_reliably(deteriorated)}"
-    )
+    usual = f"{abs(middle - score):.1f} points {side} than is usual from such a beginning"
+    return f"{usual}; {_since(change)}{_reliably(deteriorated)}"
+
+
+def _since(change: float) -> str:
+    if abs(change) < 0.05:
+        return "as at the beginning"
+    return f"{abs(change):.1f} points {'worse' if change < 0 else 'better'} than at the beginning"
 
 
 def _reliably(deteriorated: bool) -> str:  # noqa: FBT001 - the end of a sentence or nothing
