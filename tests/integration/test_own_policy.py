@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -153,3 +154,14 @@ async def test_a_policy_of_ones_own_is_a_file_and_every_change_is_on_record(clin
         with pytest.raises(Exception, match="permission denied"):
             await connection.execute(text("update alerts.tenant_policy set policy = 'x'"))
     await operator.dispose()
+
+
+async def test_a_batch_at_the_same_moment_is_decided_under_the_new_policy(clinic: Clinic) -> None:
+    """Whoever is first, the clinic's clock or the batch: what the batch brings is decided by what is then in force."""
+    await clinic.take(reading(1, 36.0), snapshot())
+    for number, (policy, state) in enumerate((("high-sens-1", "open"), ("fic-default-2", "withdrawn")) * 4, start=4):
+        await attune(clinic.database, "policy", "set", "north", policy)
+        batch = (by_its_tail_alone(reading(2, 30.5, facts=number)), snapshot(facts=number))
+        _, switched = await asyncio.gather(clinic.take(*batch), clinic.switched())
+        assert switched == 1
+        assert [each for _, each, _ in await clinic.alerts()] == [state]

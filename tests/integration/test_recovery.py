@@ -8,6 +8,10 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from services.alerts.adapters.decisions import Decisions
+from services.alerts.domain.policy import DEFAULT
+from services.alerts.metrics import AlertsMetrics
+from services.alerts.switch import Switch
 from services.ingest import replay
 from services.ingest.replay import Scope
 from services.local.stack import LocalStack
@@ -37,7 +41,21 @@ async def test_replay_rebuilds_what_recreated_topics_lost(road: SmallRoad) -> No
             await road.caught_up(consumer)
         assert await road.ask(READINGS) == readings
         assert await road.ask(STEPS) == steps
+    await _verify_knows_a_clinics_own_policy(road)
     await _verify_catches_what_is_falsified(road)
+
+
+async def _verify_knows_a_clinics_own_policy(road: SmallRoad) -> None:
+    """What stands after each switch is what the facts say under that policy, and back again."""
+    standing = "select count(*) from alerts.alert where state = 'open'"
+    before = await road.ask(standing)
+    decisions = Decisions(DEFAULT, AlertsMetrics())
+    switch = Switch(road.engine("attune_alerts"), decisions, SystemClock())
+    for asked in (("set", road.name, "openfit-compatible-1"), ("set", road.name, "high-sens-1"), ("clear", road.name)):
+        await road.attune("policy", *asked)
+        assert await switch.once() == 1
+        assert f"0 of {CLIENTS} episodes differ from their facts" in await road.attune("verify", "--all")
+    assert await road.ask(standing) == before
 
 
 async def _verify_catches_what_is_falsified(road: SmallRoad) -> None:
