@@ -81,9 +81,15 @@ class GroupCommit:
         """Commit groups for ever; end it by cancelling, after the door is closed."""
         while True:
             await self._some.wait()
-            await self._settle(self._next())
-            self._passed.set()
-            self._passed.clear()
+            group = self._next()
+            try:
+                await self._settle(group)
+            finally:
+                _fail(
+                    group, Unavailable("the commit was broken off")
+                )  # who has no answer by now: nobody waits for ever
+                self._passed.set()
+                self._passed.clear()
 
     def _next(self) -> list[Waiting]:
         """One of each tenant's in turn, until the group is full or nobody waits."""

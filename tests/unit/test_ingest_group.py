@@ -19,6 +19,7 @@ from services.ingest.metrics import IngestMetrics
 from services.ingest.shares import Full
 from services.ingest.store import Accepted, Store
 from services.platform.errors import Unavailable
+from services.platform.forever import forever
 from services.platform.vault import Vault, VaultKeys
 from tests.clinic import rating
 
@@ -90,6 +91,31 @@ async def test_a_commit_that_somebody_else_cancelled_is_not_the_last() -> None:
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
+
+
+class Forgetful(Store):
+    """Its first commit says nothing of what became of its posts: a fault that nobody foresaw."""
+
+    commits = 0
+
+    async def accept(self, drafts: Sequence[Draft]) -> list[Accepted]:
+        self.commits += 1
+        told = [Accepted("created", draft.fact_id, draft.receiving.now) for draft in drafts]
+        return told if self.commits > 1 else []
+
+
+async def test_whatever_ends_the_committing_nobody_waits_for_ever() -> None:
+    """Run as the door runs it: the post is told that nothing is known of it, and the next one is committed."""
+    store = Forgetful(
+        create_async_engine("postgresql+asyncpg://nobody@/nowhere"), Vault(VaultKeys(bytes(32), bytes(32)))
+    )
+    group = GroupCommit(store, IngestMetrics(), most_waiting=10, most_together=1)
+    running = asyncio.create_task(forever("test", group.run, pause=0))
+    first, second = drafts(2)
+    with pytest.raises(Unavailable):
+        await asyncio.wait_for(group.accept(first), 1)
+    assert (await asyncio.wait_for(group.accept(second), 1)).verdict == "created"
+    running.cancel()
 
 
 class Noting(Store):
