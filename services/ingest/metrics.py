@@ -62,9 +62,13 @@ class RelayMetrics:
     oldest_seconds: Gauge = field(init=False)
     rounds: Counter = field(init=False)
     republished: Counter = field(init=False)
+    scoring_behind: Gauge = field(init=False)
 
     def __post_init__(self) -> None:
         own = self.registry
+        self.scoring_behind = Gauge(
+            "attune_relay_scoring_behind_records", "Facts scoring had still to read, when bulk last asked", registry=own
+        )
         self.republished = Counter(
             "attune_relay_republished", "Facts published again because nothing had answered them", registry=own
         )

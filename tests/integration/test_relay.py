@@ -13,12 +13,16 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from schemas.codec import Record
 from schemas.topics import RISK_ITEMS, SESSION_EVENTS
+from services.ingest.answered import SCORING_GROUP
+from services.ingest.metrics import RelayMetrics
 from services.ingest.models import OUTBOX
+from services.ingest.relay.downstream import MOST_BEHIND, Downstream
 from services.platform import kafka, outbox
 from services.platform.outbox import Lane, Outgoing, Relay, Row, append
 from services.platform.outbox.rows import BUCKETS, bucket
@@ -88,10 +92,16 @@ async def until(condition: Callable[[], Awaitable[bool]], seconds: float = LONG)
 
 
 @asynccontextmanager
-async def relaying(settings: Settings, engine: AsyncEngine, seen: Seen, hands: int = 2) -> AsyncIterator[Relay]:
+async def relaying(
+    settings: Settings,
+    engine: AsyncEngine,
+    seen: Seen,
+    hands: int = 2,
+    holds: Callable[[], Awaitable[bool]] | None = None,
+) -> AsyncIterator[Relay]:
     stop, producer = asyncio.Event(), outbox.producer(settings)
     await producer.start()
-    relay = Relay(engine, producer, OUTBOX, settings.kafka_topic_prefix, seen, hands)
+    relay = Relay(engine, producer, OUTBOX, settings.kafka_topic_prefix, seen, hands, holds)
     task = asyncio.create_task(relay.run(stop))
     try:
         yield relay
@@ -172,6 +182,35 @@ async def test_live_goes_before_a_backfill_and_backfills_take_turns(
     assert [(row.lane, row.tenant_id) for row in live] == [(Lane.LIVE, large)] * 4
     assert sum(row.tenant_id == small for row in bulk[0]) == 40
     assert max(map(len, bulk)) <= 1_000
+
+
+async def test_bulk_waits_while_scoring_is_far_behind(
+    settings: Settings, database: Database, engine: AsyncEngine
+) -> None:
+    """Live rows pass a backfill that waits for scoring, by Kafka's own word; when scoring has read, it goes on."""
+    downstream, seen = Downstream(settings, RelayMetrics()), Seen()
+    async with _scoring(settings) as group:
+        await group.commit(dict.fromkeys(group.assignment(), 0))
+        await fill(database, MOST_BEHIND + 1)
+        async with relaying(settings, engine, seen, hands=1, holds=downstream.far_behind):
+            await until(lambda: _is_empty(engine))
+            await fill(database, 500, lane=Lane.BULK)
+            await fill(database, 5)
+            await until(lambda: _is(lambda: sum(map(len, seen.rounds)) == MOST_BEHIND + 6))
+            assert await left(engine) == 500
+            await group.commit(await group.end_offsets(group.assignment()))
+            await until(lambda: _is_empty(engine))
+    await downstream.close()
+
+
+@asynccontextmanager
+async def _scoring(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
+    """A client that may commit as scoring's group does."""
+    group = kafka.consumer(settings, group=SCORING_GROUP)
+    await group.start()
+    group.assign([TopicPartition(settings.topic(SESSION_EVENTS.name), number) for number in range(3)])
+    yield group
+    await group.stop()
 
 
 async def test_a_round_is_bounded_in_bytes(settings: Settings, database: Database, engine: AsyncEngine) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.ingest.metrics import RelayMetrics
 from services.ingest.models import OUTBOX
 from services.ingest.reconcile import Reconciler
+from services.ingest.relay.downstream import Downstream
 from services.ingest.relay.observer import PublicationNotes
 from services.ingest.settings import RelaySettings
 from services.platform import db, health, logs, process
@@ -41,14 +42,16 @@ async def _serve(stop: asyncio.Event) -> None:
 
 async def _publish(settings: RelaySettings, engine: AsyncEngine, metrics: RelayMetrics, stop: asyncio.Event) -> None:
     """With one producer after the other: one that Kafka has given up is replaced, the outbox keeps its rows."""
-    observer = PublicationNotes(metrics, SystemClock())
+    observer, downstream = PublicationNotes(metrics, SystemClock()), Downstream(settings, metrics)
     while (made := await _connected(settings, stop)) is not None:
         try:
-            await Relay(engine, made, OUTBOX, settings.kafka_topic_prefix, observer).run(stop)
+            relay = Relay(engine, made, OUTBOX, settings.kafka_topic_prefix, observer, holds=downstream.far_behind)
+            await relay.run(stop)
         except KafkaError as error:
             observer.failed(type(error).__name__)
             logs.get("relay").warning("producer lost, taking a new one", reason=type(error).__name__)
         finally:
+            await downstream.close()
             with contextlib.suppress(KafkaError):
                 await made.stop()
 

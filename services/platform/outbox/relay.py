@@ -21,7 +21,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 from uuid import UUID
@@ -50,6 +50,8 @@ from services.platform.settings import Settings
 
 POLL_SECONDS = 1.0
 """How long a missed notification may delay a row."""
+HELD_SECONDS = 0.1
+"""Between two looks whether bulk may go on."""
 RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0)
 BATCH_BYTES = 256 * 1024
 """Uncompressed bytes of a Kafka batch: one is acknowledged before the next, so few and large."""
@@ -112,6 +114,7 @@ class _Hand:
     """One sequence of rounds over a part of the buckets."""
 
     woken: asyncio.Event = field(default_factory=asyncio.Event)
+    held: bool = False
     busy: frozenset[int] = frozenset()
     after: dict[Round, UUID] = field(default_factory=dict)
     """Where the tenants' turn stands, when there are more than a round takes."""
@@ -135,6 +138,8 @@ class Relay:
     prefix: str
     observer: Observer
     hands: int = 2
+    holds: Callable[[], Awaitable[bool]] | None = None
+    """Asked before each round of bulk: whether it should wait."""
     buckets: Buckets = field(init=False)
     _own: AsyncEngine = field(init=False)
     _hands: list[_Hand] = field(init=False)
@@ -212,12 +217,16 @@ class Relay:
         finally:
             hand.busy = frozenset()
         if not worked:
-            await _pause(hand.woken, POLL_SECONDS)
+            await _pause(hand.woken, HELD_SECONDS if hand.held else POLL_SECONDS)
 
     async def _round(self, hand: _Hand, connection: AsyncConnection) -> bool:
         """Publish what waits, most urgent lanes first; whether there was anything."""
         for kind in ROUNDS:
+            if hand.held and Lane.BULK in kind.lanes and await self._held(hand):
+                return False  # bulk is known to wait
             rows = _first_lane(await self._waiting(hand, kind, connection))
+            if rows and rows[0].lane == Lane.BULK and await self._held(hand):
+                return False
             if rows:
                 await publish(self.producer, self.prefix, rows)
                 values = {"numbers": [row.number for row in rows]}
@@ -225,6 +234,10 @@ class Relay:
                 self.observer.published(rows)
                 return True
         return False
+
+    async def _held(self, hand: _Hand) -> bool:
+        hand.held = self.holds is not None and await self.holds()
+        return hand.held
 
     async def _waiting(self, hand: _Hand, kind: Round, connection: AsyncConnection) -> list[Row]:
         after = hand.after.get(kind, _FIRST)

@@ -1,0 +1,77 @@
+"""How far scoring is behind: what came long ago waits for it in the outbox, not in the log in front of what comes now.
+
+A log is read in its order. Published at once, a backfill of a million facts would lie before the next session's rating
+of everybody; held back here, live facts overtake it. Where Kafka does not tell, bulk flows: no promise rests on this.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, field
+from time import monotonic
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from schemas.topics import SESSION_EVENTS
+from services.ingest.answered import SCORING_GROUP
+from services.ingest.metrics import RelayMetrics
+from services.platform import kafka
+from services.platform.settings import Settings
+
+MOST_BEHIND = 2_000
+"""Facts: less than a second of one scoring worker's time, enough for it never to idle between two looks."""
+LOOK_SECONDS = 0.05
+
+
+@dataclass(slots=True)
+class Downstream:
+    """Asks Kafka, with clients of its own that are made when they are first needed, and again after a fault."""
+
+    settings: Settings
+    metrics: RelayMetrics
+    _clients: tuple[AIOKafkaConsumer, AIOKafkaAdminClient] | None = field(default=None)
+    _looked_at: float = -LOOK_SECONDS
+    _far: bool = False
+
+    async def far_behind(self) -> bool:
+        """Whether bulk should wait."""
+        if monotonic() - self._looked_at > LOOK_SECONDS:
+            self._looked_at = monotonic()
+            behind = await self._told()
+            self.metrics.scoring_behind.set(behind)
+            self._far = behind > MOST_BEHIND
+        return self._far
+
+    async def _told(self) -> int:
+        try:
+            return await self._behind()
+        except KafkaError:
+            await self.close()
+            return 0
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        clients, self._clients = self._clients, None
+        if clients is not None:
+            looker, admin = clients
+            with contextlib.suppress(KafkaError):
+                await looker.stop()
+            with contextlib.suppress(KafkaError):
+                await admin.close()
+
+    async def _behind(self) -> int:
+        looker, admin = self._clients or await self._connected()
+        read = await admin.list_consumer_group_offsets(self.settings.topic(SCORING_GROUP))
+        topic = self.settings.topic(SESSION_EVENTS.name)
+        known = {place: max(0, to.offset) for place, to in read.items() if place.topic == topic}
+        ends = await looker.end_offsets(list(known)) if known else {}
+        return sum(max(0, end - known[place]) for place, end in ends.items())
+
+    async def _connected(self) -> tuple[AIOKafkaConsumer, AIOKafkaAdminClient]:
+        looker, admin = kafka.consumer(self.settings), AIOKafkaAdminClient(**kafka.connection(self.settings))
+        self._clients = looker, admin
+        await looker.start()
+        await admin.start()
+        return self._clients
