@@ -194,33 +194,43 @@ class _Reader:
     def __init__(self, client: str) -> None:
         self.known = Known(client)
         self._ids: dict[tuple[str, ...], str] = {}
+        self._references: dict[str, UUID] = {}
         self._courses = Courses(lambda *parts: UUID(self._id(*parts)))
         self._clock = 0
 
     def take(self, event: PostedEvent) -> None:
-        self._clock = max(self._clock + 1, wire.micros(event.occurred_at))
-        reference = None if event.episode is None else UUID(self._id("episode", event.episode))
+        occurred_at = wire.micros(event.occurred_at)
+        self._clock = max(self._clock + 1, occurred_at)
+        reference = None if event.episode is None else self._reference(event.episode)
         episode = str(self._courses.place(_CLIENT, reference, event.type, event.occurred_at))
         if self.known.names.get(episode) is None:
             self.known.names[episode] = event.episode
-        self.known.facts.append((episode, self._fact(event, self._clock)))
+        self.known.facts.append((episode, self._fact(event, occurred_at)))
 
-    def _fact(self, event: PostedEvent, recorded_at: int) -> Fact:
+    def _fact(self, event: PostedEvent, occurred_at: int) -> Fact:
         record = self._id("record", event.source, event.id)
-        starts_at = getattr(event, "starts_at", None) or event.occurred_at
+        said = vars(event)  # asking a model for a field it does not have costs microseconds
+        starts_at = said.get("starts_at")
+        begins = occurred_at if starts_at is None else wire.micros(starts_at)
         return Fact(
             fact_id=f"{record}.{event.version}",
             record_id=record,
             version=event.version,
             kind=event.type,
-            occurred_at=wire.micros(event.occurred_at),
-            recorded_at=recorded_at,
+            occurred_at=occurred_at,
+            recorded_at=self._clock,
             session_id=None if event.session is None else self._id("session", event.session),
             clinician_id=event.clinician,
             clock="feed",
-            rating=_rating(getattr(event, "rating", None)),
-            starts_at=wire.micros(starts_at) if event.type.startswith("session.") else None,
+            rating=_rating(said.get("rating")),
+            starts_at=begins if event.type.startswith("session.") else None,
         )
+
+    def _reference(self, episode: str) -> UUID:
+        known = self._references.get(episode)
+        if known is None:
+            known = self._references[episode] = UUID(self._id("episode", episode))
+        return known
 
     def _id(self, *name: str) -> str:
         return self._ids.setdefault(name, f"{len(self._ids) + 1:032x}")
