@@ -45,7 +45,9 @@ class Place:
     key: str
 
 
-async def rows(rounds: int) -> list[Row]:
+@asynccontextmanager
+async def place() -> AsyncIterator[Place]:
+    """A database and a clinic's key."""
     async with running() as stack, fresh_database(stack.postgres) as database:
         _, key = await new_clinic(database)
         environment = {
@@ -54,23 +56,27 @@ async def rows(rounds: int) -> list[Row]:
             "ATTUNE_KAFKA_BOOTSTRAP": stack.kafka.bootstrap,
             "ATTUNE_SECRETS_DIR": str(write_secrets(Path(tempfile.mkdtemp()) / "secrets")),
         }
-        place = Place(database, environment, key)
-        single = await in_turn(SINGLE, lambda: _single(place), lambda: _nothing(place), rounds)
-        batch = await in_turn(BULK, lambda: _batches(place), lambda: _insert(place), rounds)
+        yield Place(database, environment, key)
+
+
+async def rows(rounds: int) -> list[Row]:
+    async with place() as at:
+        single = await in_turn(SINGLE, lambda: _single(at), lambda: _nothing(at), rounds)
+        batch = await in_turn(BULK, lambda: _batches(at), lambda: _insert(at), rounds)
         return [single, batch]
 
 
 # ---------------------------------------------------------------------------------------------------- single posts
 
 
-async def _single(place: Place) -> float:
-    async with _server(place, "services.ingest") as port:
-        return await _sent(port, "/v1/events", place.key, _bodies(40_000))
+async def _single(at: Place) -> float:
+    async with server(at, "services.ingest") as port:
+        return await _sent(port, "/v1/events", at.key, _bodies(40_000))
 
 
-async def _nothing(place: Place) -> float:
-    async with _server(place, "uvicorn") as port:
-        return await _sent(port, "/v1/events", place.key, _bodies(80_000))
+async def _nothing(at: Place) -> float:
+    async with server(at, "uvicorn") as port:
+        return await _sent(port, "/v1/events", at.key, _bodies(80_000))
 
 
 def _bodies(count: int) -> bytes:
@@ -89,20 +95,21 @@ async def _sent(port: int, path: str, key: str, bodies: bytes) -> float:
 
 
 @asynccontextmanager
-async def _server(place: Place, module: str) -> AsyncIterator[int]:
+async def server(at: Place, module: str) -> AsyncIterator[int]:
+    """The port of a server that listens."""
     port = free_port()
     uvicorn = ("--loop", "uvloop", "--no-access-log", "--log-level", "error", "--port", str(port))
     command = (module, *uvicorn, "tests.benchmarks.nothing:app") if module == "uvicorn" else (module,)
-    told = {**os.environ, **place.environment, "ATTUNE_HTTP_PORT": str(port)}
-    server = await asyncio.create_subprocess_exec(
+    told = {**os.environ, **at.environment, "ATTUNE_HTTP_PORT": str(port)}
+    started = await asyncio.create_subprocess_exec(
         sys.executable, "-m", *command, env=told, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
     )
     try:
         await _answers(port)
         yield port
     finally:
-        server.terminate()
-        await server.wait()
+        started.terminate()
+        await started.wait()
 
 
 async def _answers(port: int) -> None:
@@ -119,14 +126,14 @@ async def _answers(port: int) -> None:
 # ---------------------------------------------------------------------------------------------------------- batches
 
 
-async def _batches(place: Place) -> float:
+async def _batches(at: Place) -> float:
     run = uuid.uuid4().hex[:6]
     bodies = [
         json.dumps([rating(f"C-{n % 500}", n % 300 + 1, id=f"{run}-{batch}-{n}") for n in range(BATCH)]).encode()
         for batch in range(BATCHES)
     ]
-    headers = {"Authorization": f"Bearer {place.key}", "Content-Type": "application/json"}
-    async with _server(place, "services.ingest") as port:
+    headers = {"Authorization": f"Bearer {at.key}", "Content-Type": "application/json"}
+    async with server(at, "services.ingest") as port:
         address = f"http://127.0.0.1:{port}/v1/events:batch"
         async with httpx.AsyncClient(headers=headers, timeout=60) as client:
             (await client.post(address, content=bodies.pop())).raise_for_status()  # warm
@@ -136,9 +143,9 @@ async def _batches(place: Place) -> float:
             return len(bodies) * BATCH / (time.perf_counter() - began)
 
 
-async def _insert(place: Place) -> float:
+async def _insert(at: Place) -> float:
     """The rows as they would be stored, made before the clock starts."""
-    connection = await asyncpg.connect(place.database.url("postgres").replace("+asyncpg", ""))
+    connection = await asyncpg.connect(at.database.url("postgres").replace("+asyncpg", ""))
     batches = [_rows() for _ in range(BATCHES)]
     began = time.perf_counter()
     for columns in batches:
