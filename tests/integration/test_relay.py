@@ -25,6 +25,7 @@ from services.ingest.models import OUTBOX
 from services.ingest.relay.downstream import MOST_BEHIND, Downstream
 from services.platform import kafka, outbox
 from services.platform.outbox import Lane, Outgoing, Relay, Row, append
+from services.platform.outbox.relay import HELD_ROWS
 from services.platform.outbox.rows import BUCKETS, bucket
 from services.platform.settings import Settings
 from tests.scoring_worker import free_port
@@ -97,11 +98,11 @@ async def relaying(
     engine: AsyncEngine,
     seen: Seen,
     hands: int = 2,
-    holds: Callable[[], Awaitable[bool]] | None = None,
+    readers: Downstream | None = None,
 ) -> AsyncIterator[Relay]:
     stop, producer = asyncio.Event(), outbox.producer(settings)
     await producer.start()
-    relay = Relay(engine, producer, OUTBOX, settings.kafka_topic_prefix, seen, hands, holds)
+    relay = Relay(engine, producer, OUTBOX, settings.kafka_topic_prefix, seen, hands, readers)
     task = asyncio.create_task(relay.run(stop))
     try:
         yield relay
@@ -187,17 +188,22 @@ async def test_live_goes_before_a_backfill_and_backfills_take_turns(
 async def test_bulk_waits_while_scoring_is_far_behind(
     settings: Settings, database: Database, engine: AsyncEngine
 ) -> None:
-    """Live rows pass a backfill that waits for scoring, by Kafka's own word; when scoring has read, it goes on."""
+    """Live rows pass a backfill that waits for scoring, by Kafka's own word, in small rounds; then it goes on."""
     downstream, seen = Downstream(settings, RelayMetrics()), Seen()
     async with _scoring(settings) as group:
         await group.commit(dict.fromkeys(group.assignment(), 0))
         await fill(database, MOST_BEHIND + 1)
-        async with relaying(settings, engine, seen, hands=1, holds=downstream.far_behind):
+        async with relaying(settings, engine, seen, hands=1, readers=downstream):
             await until(lambda: _is_empty(engine))
             await fill(database, 500, lane=Lane.BULK)
             await fill(database, 5)
             await until(lambda: _is(lambda: sum(map(len, seen.rounds)) == MOST_BEHIND + 6))
             assert await left(engine) == 500
+            assert downstream.far
+            await fill(database, 300, tenant=UUID(int=1))
+            await fill(database, 3, tenant=UUID(int=2))
+            await until(lambda: _is(lambda: sum(map(len, seen.rounds)) == MOST_BEHIND + 309))
+            assert max(map(len, seen.rounds[-2:])) <= HELD_ROWS
             await group.commit(await group.end_offsets(group.assignment()))
             await until(lambda: _is_empty(engine))
     await downstream.close()

@@ -32,26 +32,29 @@ async def _serve(stop: asyncio.Event) -> None:
     serving = asyncio.create_task(probes.serve())
     counting = asyncio.create_task(forever("relay.backlog", lambda: _count(engine, metrics), pause=COUNT_SECONDS))
     reconciling = asyncio.create_task(Reconciler(settings, engine, metrics).run())
-    await _publish(settings, engine, metrics, stop)
+    downstream = Downstream(settings, metrics)
+    looking = asyncio.create_task(downstream.run())
+    await _publish(settings, engine, metrics, downstream, stop)
     probes.should_exit = True
-    counting.cancel()
-    reconciling.cancel()
+    for beside in (counting, reconciling, looking):
+        beside.cancel()
+    await downstream.close()
     await serving
     await engine.dispose()
 
 
-async def _publish(settings: RelaySettings, engine: AsyncEngine, metrics: RelayMetrics, stop: asyncio.Event) -> None:
+async def _publish(
+    settings: RelaySettings, engine: AsyncEngine, metrics: RelayMetrics, downstream: Downstream, stop: asyncio.Event
+) -> None:
     """With one producer after the other: one that Kafka has given up is replaced, the outbox keeps its rows."""
-    observer, downstream = PublicationNotes(metrics, SystemClock()), Downstream(settings, metrics)
+    observer = PublicationNotes(metrics, SystemClock())
     while (made := await _connected(settings, stop)) is not None:
         try:
-            relay = Relay(engine, made, OUTBOX, settings.kafka_topic_prefix, observer, holds=downstream.far_behind)
-            await relay.run(stop)
+            await Relay(engine, made, OUTBOX, settings.kafka_topic_prefix, observer, readers=downstream).run(stop)
         except KafkaError as error:
             observer.failed(type(error).__name__)
             logs.get("relay").warning("producer lost, taking a new one", reason=type(error).__name__)
         finally:
-            await downstream.close()
             with contextlib.suppress(KafkaError):
                 await made.stop()
 

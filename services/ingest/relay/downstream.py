@@ -1,7 +1,8 @@
-"""How far scoring is behind: what came long ago waits for it in the outbox, not in the log in front of what comes now.
+"""How far scoring is behind: what it has not read yet waits in the outbox, not in the log in front of everybody.
 
 A log is read in its order. Published at once, a backfill of a million facts would lie before the next session's rating
-of everybody; held back here, live facts overtake it. Where Kafka does not tell, bulk flows: no promise rests on this.
+of everybody; held back here, live facts overtake it. A flood of live facts goes in small rounds, of which every clinic
+has its share. Where Kafka does not tell, all flows: no promise rests on this.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ from schemas.topics import SESSION_EVENTS
 from services.ingest.answered import SCORING_GROUP
 from services.ingest.metrics import RelayMetrics
 from services.platform import kafka
+from services.platform.forever import forever
 from services.platform.settings import Settings
 
 MOST_BEHIND = 2_000
 """Facts: less than a second of one scoring worker's time, enough for it never to idle between two looks."""
 LOOK_SECONDS = 0.05
+EVERY_SECONDS = 0.1
 
 
 @dataclass(slots=True)
@@ -33,16 +36,20 @@ class Downstream:
     metrics: RelayMetrics
     _clients: tuple[AIOKafkaConsumer, AIOKafkaAdminClient] | None = field(default=None)
     _looked_at: float = -LOOK_SECONDS
-    _far: bool = False
+    far: bool = False
+
+    async def run(self) -> None:
+        """Keep `far` up to date, until cancelled."""
+        await forever("relay.downstream", self.far_behind, pause=EVERY_SECONDS)
 
     async def far_behind(self) -> bool:
-        """Whether bulk should wait."""
+        """Whether bulk should wait, and live facts go in small rounds."""
         if monotonic() - self._looked_at > LOOK_SECONDS:
             self._looked_at = monotonic()
             behind = await self._told()
             self.metrics.scoring_behind.set(behind)
-            self._far = behind > MOST_BEHIND
-        return self._far
+            self.far = behind > MOST_BEHIND
+        return self.far
 
     async def _told(self) -> int:
         try:

@@ -21,7 +21,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 from uuid import UUID
@@ -51,7 +51,8 @@ from services.platform.settings import Settings
 POLL_SECONDS = 1.0
 """How long a missed notification may delay a row."""
 HELD_SECONDS = 0.1
-"""Between two looks whether bulk may go on."""
+"""Between two small rounds, and between two looks whether bulk may go on."""
+HELD_ROWS = 200
 RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0)
 BATCH_BYTES = 256 * 1024
 """Uncompressed bytes of a Kafka batch: one is acknowledged before the next, so few and large."""
@@ -104,6 +105,16 @@ class Observer(Protocol):
         """A round failed and will be tried again."""
 
 
+class Readers(Protocol):
+    """Who reads what is published. While they are far behind, bulk waits, and live rows go in small rounds."""
+
+    far: bool
+    """As last known."""
+
+    async def far_behind(self) -> bool:
+        """As it is now."""
+
+
 def producer(settings: Settings) -> AIOKafkaProducer:
     """A producer as a relay wants it: large batches, and none waits for company."""
     return kafka.producer(settings, linger_ms=0, max_batch_size=BATCH_BYTES)
@@ -138,8 +149,7 @@ class Relay:
     prefix: str
     observer: Observer
     hands: int = 2
-    holds: Callable[[], Awaitable[bool]] | None = None
-    """Asked before each round of bulk: whether it should wait."""
+    readers: Readers | None = None
     buckets: Buckets = field(init=False)
     _own: AsyncEngine = field(init=False)
     _hands: list[_Hand] = field(init=False)
@@ -216,28 +226,28 @@ class Relay:
             worked = bool(hand.busy) and await self._round(hand, connection)
         finally:
             hand.busy = frozenset()
-        if not worked:
-            await _pause(hand.woken, HELD_SECONDS if hand.held else POLL_SECONDS)
+        if hand.held:
+            await asyncio.sleep(HELD_SECONDS)
+        elif not worked:
+            await _pause(hand.woken, POLL_SECONDS)
 
     async def _round(self, hand: _Hand, connection: AsyncConnection) -> bool:
         """Publish what waits, most urgent lanes first; whether there was anything."""
+        hand.held = self.readers is not None and self.readers.far
         for kind in ROUNDS:
-            if hand.held and Lane.BULK in kind.lanes and await self._held(hand):
-                return False  # bulk is known to wait
+            if Lane.BULK in kind.lanes and self.readers is not None:
+                hand.held = await self.readers.far_behind()
+                if hand.held:
+                    return False
             rows = _first_lane(await self._waiting(hand, kind, connection))
-            if rows and rows[0].lane == Lane.BULK and await self._held(hand):
-                return False
             if rows:
                 await publish(self.producer, self.prefix, rows)
                 values = {"numbers": [row.number for row in rows]}
                 await connection.execute(sql.settle(self.table, self.observer.also), values)
                 self.observer.published(rows)
+                hand.held = hand.held and rows[0].lane != Lane.RISK
                 return True
         return False
-
-    async def _held(self, hand: _Hand) -> bool:
-        hand.held = self.holds is not None and await self.holds()
-        return hand.held
 
     async def _waiting(self, hand: _Hand, kind: Round, connection: AsyncConnection) -> list[Row]:
         after = hand.after.get(kind, _FIRST)
@@ -246,7 +256,7 @@ class Relay:
             "buckets": sorted(hand.busy),
             "after": after,
             "tenants": kind.tenants,
-            "rows": kind.rows,
+            "rows": HELD_ROWS if hand.held else kind.rows,
             "bytes": kind.bytes,
         }
         found = (await connection.execute(sql.waiting(self.table), values)).all()
