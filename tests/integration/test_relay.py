@@ -22,10 +22,9 @@ from schemas.topics import RISK_ITEMS, SESSION_EVENTS
 from services.ingest.answered import SCORING_GROUP
 from services.ingest.metrics import RelayMetrics
 from services.ingest.models import OUTBOX
-from services.ingest.relay.downstream import MOST_BEHIND, Downstream
+from services.ingest.relay.downstream import MOST_BEHIND, SMALL, Downstream
 from services.platform import kafka, outbox
 from services.platform.outbox import Lane, Outgoing, Relay, Row, append
-from services.platform.outbox.relay import HELD_ROWS
 from services.platform.outbox.rows import BUCKETS, bucket
 from services.platform.settings import Settings
 from tests.scoring_worker import free_port
@@ -199,11 +198,11 @@ async def test_bulk_waits_while_scoring_is_far_behind(
             await fill(database, 5)
             await until(lambda: _is(lambda: sum(map(len, seen.rounds)) == MOST_BEHIND + 6))
             assert await left(engine) == 500
-            assert downstream.far
+            assert downstream.most == SMALL
             await fill(database, 300, tenant=UUID(int=1))
             await fill(database, 3, tenant=UUID(int=2))
             await until(lambda: _is(lambda: sum(map(len, seen.rounds)) == MOST_BEHIND + 309))
-            assert max(map(len, seen.rounds[-2:])) <= HELD_ROWS
+            assert max(map(len, seen.rounds[-2:])) <= SMALL
             await group.commit(await group.end_offsets(group.assignment()))
             await until(lambda: _is_empty(engine))
     await downstream.close()

@@ -22,8 +22,10 @@ from services.platform import kafka
 from services.platform.forever import forever
 from services.platform.settings import Settings
 
-MOST_BEHIND = 2_000
-"""Facts: less than a second of one scoring worker's time, enough for it never to idle between two looks."""
+MOST_BEHIND = 1_000
+"""Facts: a fraction of a second of one scoring worker's time, enough for it never to idle between two looks."""
+SMALL, LEAST = 200, 32
+"""Rows of a live round from so many facts behind on, and from twice as many: every clinic's oldest has room."""
 LOOK_SECONDS = 0.05
 EVERY_SECONDS = 0.1
 
@@ -36,7 +38,7 @@ class Downstream:
     metrics: RelayMetrics
     _clients: tuple[AIOKafkaConsumer, AIOKafkaAdminClient] | None = field(default=None)
     _looked_at: float = -LOOK_SECONDS
-    far: bool = False
+    most: int | None = None
 
     async def run(self) -> None:
         """Keep `far` up to date, until cancelled."""
@@ -48,8 +50,8 @@ class Downstream:
             self._looked_at = monotonic()
             behind = await self._told()
             self.metrics.scoring_behind.set(behind)
-            self.far = behind > MOST_BEHIND
-        return self.far
+            self.most = room(behind)
+        return self.most is not None
 
     async def _told(self) -> int:
         try:
@@ -82,3 +84,14 @@ class Downstream:
         await looker.start()
         await admin.start()
         return self._clients
+
+
+def room(behind: int) -> int | None:
+    """How many rows a live round may have while scoring is so far behind; `None`: as many as there are.
+
+    >>> room(1_000), room(1_001), room(2_001)
+    (None, 200, 32)
+    """
+    if behind <= MOST_BEHIND:
+        return None
+    return SMALL if behind <= 2 * MOST_BEHIND else LEAST

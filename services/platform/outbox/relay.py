@@ -52,7 +52,6 @@ POLL_SECONDS = 1.0
 """How long a missed notification may delay a row."""
 HELD_SECONDS = 0.1
 """Between two small rounds, and between two looks whether bulk may go on."""
-HELD_ROWS = 200
 RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0)
 BATCH_BYTES = 256 * 1024
 """Uncompressed bytes of a Kafka batch: one is acknowledged before the next, so few and large."""
@@ -108,8 +107,8 @@ class Observer(Protocol):
 class Readers(Protocol):
     """Who reads what is published. While they are far behind, bulk waits, and live rows go in small rounds."""
 
-    far: bool
-    """As last known."""
+    most: int | None
+    """Rows of a live round, as last known; `None` where they keep up."""
 
     async def far_behind(self) -> bool:
         """As it is now."""
@@ -233,13 +232,14 @@ class Relay:
 
     async def _round(self, hand: _Hand, connection: AsyncConnection) -> bool:
         """Publish what waits, most urgent lanes first; whether there was anything."""
-        hand.held = self.readers is not None and self.readers.far
+        most = self.readers.most if self.readers else None
+        hand.held = most is not None
         for kind in ROUNDS:
             if Lane.BULK in kind.lanes and self.readers is not None:
                 hand.held = await self.readers.far_behind()
                 if hand.held:
                     return False
-            rows = _first_lane(await self._waiting(hand, kind, connection))
+            rows = _first_lane(await self._waiting(hand, kind, most or kind.rows, connection))
             if rows:
                 await publish(self.producer, self.prefix, rows)
                 values = {"numbers": [row.number for row in rows]}
@@ -249,21 +249,21 @@ class Relay:
                 return True
         return False
 
-    async def _waiting(self, hand: _Hand, kind: Round, connection: AsyncConnection) -> list[Row]:
+    async def _waiting(self, hand: _Hand, kind: Round, most: int, connection: AsyncConnection) -> list[Row]:
         after = hand.after.get(kind, _FIRST)
         values = {
             "lanes": list(kind.lanes),
             "buckets": sorted(hand.busy),
             "after": after,
             "tenants": kind.tenants,
-            "rows": HELD_ROWS if hand.held else kind.rows,
+            "rows": most,
             "bytes": kind.bytes,
         }
         found = (await connection.execute(sql.waiting(self.table), values)).all()
         rows = sorted(map(Row._make, found))
         hand.turn(kind, rows)
         if not rows and after != _FIRST:
-            return await self._waiting(hand, kind, connection)
+            return await self._waiting(hand, kind, most, connection)
         return rows
 
 
