@@ -41,6 +41,9 @@ def _wrong(policy: Policy) -> str | None:
         return f"name: {policy.name} is a shipped policy and says otherwise; a change is a new name"
     if len(set(names)) < len(names) or not names:
         return "rules: at least one, each with a name of its own"
+    outcomes = policy.progress
+    if outcomes and not (math.isfinite(outcomes.below_sds) and min(outcomes.from_scores, outcomes.calm_scores) >= 1):
+        return "progress: a finite below_sds, from_scores and calm_scores of 1 or more; or null for no such alerts"
     return next(filter(None, map(_wrong_rule, policy.rules)), None)
 
 

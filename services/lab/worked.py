@@ -60,7 +60,8 @@ def _rated(axes: Axes) -> None:
 def seen(module: Any, config: object) -> list[Any]:  # noqa: ANN401 - any module of the domain with start and step
     """What a detector says of the course, session by session.
 
-    >>> [each.fall for each in seen(__import__("services.scoring.domain.drop", fromlist=["step"]), None)][4:7]
+    >>> from services.scoring.domain import drop
+    >>> [round(each.fall, 1) for each in seen(drop, None)[4:7]]
     [-0.4, 7.3, -5.5]
     """
     state, found = module.start(config), []
