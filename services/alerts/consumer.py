@@ -34,6 +34,9 @@ GROUP = "alerts"
 POLL_MS = 200
 METADATA_MS = 5_000
 """How soon a topic that was recreated is found again."""
+AHEAD = 200
+"""Records known to wait from which on the next fetch is read beside the transaction. With few, it would come with the
+first of them alone, and all that came after it would wait for two transactions."""
 TELL_SECONDS = 1.0
 RETRY_SECONDS = 1.0
 REPLAY_SECONDS = 3.0
@@ -171,8 +174,9 @@ class Consumer:
         return fetched
 
     async def _settle(self, consumer: AIOKafkaConsumer, producer: AIOKafkaProducer, fetched: Fetched) -> Fetched | None:
-        """Take one fetch in; where more is known to wait, the next one is read meanwhile, and returned."""
-        coming = asyncio.ensure_future(self._fetch(consumer)) if await self._lag(consumer) else None
+        """Take one fetch in; where much is known to wait, the next one is read meanwhile, and returned."""
+        ahead = (await self._lag(consumer) or 0) >= AHEAD
+        coming = asyncio.ensure_future(self._fetch(consumer)) if ahead else None
         try:
             async with self._taking:
                 if fetched.assignment != self._assignments:
