@@ -68,8 +68,10 @@ async def main(source: str, sink: str, total: int) -> None:
         f"{source}-obvious", broker=f"kafka://{broker}", datadir=folder, topic_partitions=partitions, web_enabled=False
     )
     agent = Agent(app, source, sink)
-    running = asyncio.create_task(app.start())
-    while agent.seen < total and not running.done():  # noqa: ASYNC110 - looked at from outside
+    await app.start()  # returns when all is under way, long before the first record
+    while agent.seen < total:  # noqa: ASYNC110 - looked at from outside
+        if app.crashed:
+            raise RuntimeError("the agent's app crashed") from app.crash_reason
         await asyncio.sleep(0.01)
     sys.stdout.write(f"{total / (time.perf_counter() - agent.began)}\n")
     sys.stdout.flush()
