@@ -20,6 +20,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 InstrumentKey = Annotated[str, Field(pattern=r"^[a-z0-9-]+@[a-z0-9.]+$", max_length=64)]
 Rater = Literal["client", "therapist"]
 Clock = Literal["wall", "feed"]
@@ -214,6 +215,30 @@ class Attendance(Contract):
     """The last appointments, oldest first, at most `RECENT_APPOINTMENTS`."""
 
 
+class DropoutForecast(Contract):
+    """How likely it is that a session was the last one because the client does not come again.
+
+    `next`: this one; `within_three`: this one or one of the two after it. `line`: what only few of the clinic's
+    sessions reach; `since`: the session with which the present run of those began, where this one is such.
+    `contributions` are log odds: the session's own, then of each feature, 0 where it is not known.
+    """
+
+    session_id: UUID
+    session_number: Annotated[int, Field(ge=1)]
+    """The place of the session among those attended."""
+    at: AwareDatetime
+    next: Probability
+    within_three: Probability
+    line: Probability
+    since: UUID | None = None
+    otherwise: Probability | None = None
+    """`within_three` if the feature that adds most were as usual; only where the line is reached."""
+    contributions: dict[str, Finite]
+    reason: str
+    historical: bool = False
+    """The session was history when it was received."""
+
+
 class EpisodeSnapshot(Conclusion):
     """What is known of an episode as a whole."""
 
@@ -230,6 +255,9 @@ class EpisodeSnapshot(Conclusion):
     historical: bool
     """True when every fact among the causes was historical at receipt."""
     dropout_hazard: Finite | None = None
+    """`dropout.next`, for those who read only that."""
+    dropout: DropoutForecast | None = None
+    """As the latest session ended; only where the clinic has a model of its own."""
 
 
 class Band(Contract):
@@ -379,6 +407,40 @@ class InstrumentParameters(Contract):
     """The more evidence, the fewer; where there are none, the shipped ones apply."""
 
 
+class HazardCause(Contract):
+    """The logit of one kind of end: of the first six sessions, then a line in `ln(t / 7)`; a weight a feature."""
+
+    first: Annotated[tuple[Finite, ...], Field(min_length=6, max_length=6)]
+    later: Finite
+    slope: Finite
+    weights: tuple[Finite, ...]
+
+
+class HazardGate(Contract):
+    """What a hazard model was tried on, and how it did on people it had never seen."""
+
+    closed_episodes: Annotated[int, Field(ge=0)]
+    auc_low: Finite
+    slope: Finite
+    dropouts: Annotated[int, Field(ge=0)] = 0
+
+
+class HazardParameters(Contract):
+    """A clinic's hazard of dropout as data (docs/clinical/dropout.md): its features standardised, a logit an end."""
+
+    engine: Annotated[int, Field(ge=1)]
+    """The engine's version whose features it was fitted to: another engine does not use it."""
+    features: tuple[str, ...]
+    means: tuple[Finite, ...]
+    scales: tuple[Annotated[Finite, Field(gt=0)], ...]
+    dropout: HazardCause
+    other_end: HazardCause
+    gate: HazardGate
+    line: Probability
+    """The chance within three sessions that only few of the clinic's sessions reached."""
+    card: dict[str, dict[str, Finite]] = Field(default_factory=dict)
+
+
 class TenantConfig(Contract):
     """Engine parameters fitted to one clinic.
 
@@ -395,3 +457,5 @@ class TenantConfig(Contract):
     parameters: dict[InstrumentKey, InstrumentParameters]
     card: dict[InstrumentKey, dict[str, Finite]] = Field(default_factory=dict)
     """The model card: what they were made from, and how well they describe it (docs/clinical/fit.md)."""
+    hazard: HazardParameters | None = None
+    """The clinic's hazard of dropout, where it has one."""

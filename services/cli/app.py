@@ -16,7 +16,6 @@ from services.cli import (
     dead_letters,
     demo,
     fit,
-    fit_dropout,
     keys,
     migrate,
     policies,
@@ -52,7 +51,6 @@ def build() -> typer.Typer:
         ("status", status.status, status.EPILOG, "This machine"),
         ("post", post.post, post.EPILOG, "A clinic's data"),
         ("backtest", backtest.run, backtest.EPILOG, "The engine"),
-        ("fit-dropout", fit_dropout.run, fit_dropout.EPILOG, "The engine"),
         ("replay", replay.replay, replay.EPILOG, "An installation"),
         ("verify", verify.verify, verify.EPILOG, "An installation"),
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,7 +16,7 @@ from services.alerts.domain.policy import DEFAULT
 from services.cli.bars import bar
 from services.cli.invocation import Invocation, invocation
 from services.cli.named import policy_of
-from services.cli.recorded import inbox
+from services.cli.recorded import recorded
 from services.lab.backtest import labels as labels_file
 from services.lab.backtest.doubts import doubts
 from services.lab.backtest.findings import findings
@@ -64,9 +63,9 @@ def run(  # noqa: PLR0917 - typer passes options by name
     if labels_schema:
         made.out.print_json(data=labels_file.schema())
         return
-    with _recorded(made, events, tenant) as recorded:
+    with recorded(made, events, tenant) as file:
         engine = engine_of(fitted) if fitted else ENGINE
-        asked = replace(_asked(recorded, labels, tuple(policy or (DEFAULT.name,)), cores), engine=engine)
+        asked = replace(_asked(file, labels, tuple(policy or (DEFAULT.name,)), cores), engine=engine)
         found, examples = _found(made, asked, budget)
     if as_json:
         made.out.print(json.dumps(found, indent=1), markup=False, highlight=False, soft_wrap=True)
@@ -77,14 +76,6 @@ def run(  # noqa: PLR0917 - typer passes options by name
         made.say.print(line, markup=False, highlight=False)
     if out is not None:
         write(out, found, examples, doubtful)
-
-
-def _recorded(made: Invocation, events: Path | None, tenant: str | None) -> AbstractContextManager[Path]:
-    if events is not None and tenant is None:
-        return nullcontext(events)
-    if tenant is not None and events is None:
-        return inbox(made, tenant)
-    raise ConfigurationError("which events?", hint="attune backtest --events FILE.ndjson, or --tenant NAME")
 
 
 def _asked(events: Path, labels: Path | None, policies: tuple[str, ...], cores: int) -> Request:

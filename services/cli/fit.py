@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 import importlib.util
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final
-from uuid import UUID
 
 import typer
-from rich.table import Table
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from schemas.events import TenantConfig
 from schemas.instruments import Instrument, UnknownInstrument, catalogue, lookup
-from services.cli import fit_card
-from services.cli.accounts import database, find_tenant
+from services.cli import fit_card, fit_dropout, fit_published
 from services.cli.bars import bar
-from services.cli.invocation import OPERATOR, Invocation, finish, invocation
-from services.ingest import tenant_configs
+from services.cli.invocation import Invocation, invocation
+from services.cli.recorded import recorded
 from services.lab.fit import ENOUGH_CLIENTS, Fitted, TooFewClients
 from services.lab.fit import fit as fit_one
 from services.lab.fit_source import Ratings, ratings
-from services.lab.fitted_file import FittedFile, current, read, write
-from services.platform.clock import SystemClock
-from services.platform.db import transaction
+from services.lab.fitted_file import FittedFile, write
 from services.platform.errors import ConfigurationError, Refused
 
 EPILOG: Final = """Examples:
@@ -37,19 +28,19 @@ EPILOG: Final = """Examples:
 
     attune fit publish fitted.json --tenant north-clinic
 
+    attune fit dropout --tenant north-clinic --out foretelling.json
+
 What is fitted, from how many clients, and what the model card says: docs/clinical/fit.md."""
-_INBOX = text("select value from ingest.inbox where tenant_id = :tenant order by client_id, received_at, event_id")
-_PLACEHOLDER: Final = 1
-"""Of a config that is to be published: its version is the publication's to say."""
 
 
 def build() -> typer.Typer:
     """The group of commands; without a name it fits."""
     app = typer.Typer(epilog=EPILOG, invoke_without_command=True, no_args_is_help=True)
     app.callback()(fit)
-    app.command("publish")(publish)
-    app.command("list")(list_)
-    app.command("show")(show)
+    app.command("dropout", epilog=fit_dropout.EPILOG)(fit_dropout.run)
+    app.command("publish")(fit_published.publish)
+    app.command("list")(fit_published.list_)
+    app.command("show")(fit_published.show)
     return app
 
 
@@ -65,11 +56,12 @@ def fit(  # noqa: PLR0917 - typer passes options by name
     if context.invoked_subcommand is not None:
         return
     made = invocation(context)
-    if (events is None) == (tenant is None) or out is None:
-        raise ConfigurationError("from what, and where to?", hint="--events FILE or --tenant NAME, and --out FILE")
+    if out is None:
+        raise ConfigurationError("where to?", hint="--out FILE")
     _needs_scipy()
     wanted = [_known(key) for key in instrument or ()]
-    found = _ratings(made, events) if events else finish(_of_tenant(made, tenant or ""))
+    with recorded(made, events, tenant) as file_of_events:
+        found = _ratings(made, file_of_events)
     file = FittedFile.of(_fitted(made, found, wanted, seed))
     write(out, file)
     fit_card.show(made.out, file)
@@ -99,23 +91,6 @@ def _ratings(made: Invocation, events: Path) -> Ratings:
     return found
 
 
-async def _of_tenant(made: Invocation, name: str) -> Ratings:
-    """What the inbox holds, as a file that is gone afterwards."""
-    async with database(made.settings(OPERATOR)) as engine:
-        tenant = await find_tenant(engine, name)
-        with tempfile.TemporaryDirectory(prefix="attune-fit-") as folder:
-            path = Path(folder) / "inbox.ndjson"
-            await _export(engine, tenant, path)
-            return _ratings(made, path)
-
-
-async def _export(engine: AsyncEngine, tenant: UUID, path: Path) -> None:
-    async with transaction(engine, [tenant]) as connection:
-        with path.open("wb") as file:
-            async for (value,) in await connection.stream(_INBOX, {"tenant": tenant}):
-                file.write(value + b"\n")
-
-
 def _fitted(made: Invocation, found: Ratings, wanted: Sequence[Instrument], seed: int) -> list[Fitted]:
     """Of each instrument that was asked for, or of each alliance measure there is enough of."""
     asked = wanted or [each for each in catalogue() if each.family == "alliance" and each.key in found.series]
@@ -130,76 +105,3 @@ def _fitted(made: Invocation, found: Ratings, wanted: Sequence[Instrument], seed
     if not fitted:
         raise Refused("there is nothing to fit", hint=f"{ENOUGH_CLIENTS} clients with two ratings or more are needed")
     return fitted
-
-
-def publish(
-    context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="What `attune fit` wrote.")],
-    tenant: Annotated[str, typer.Option(help="Whose parameters they are.")],
-) -> None:
-    """Publish fitted parameters: episodes that begin a minute from now, or later, are worked out with them."""
-    made = invocation(context)
-    config = finish(_publish(made, current(read(file)), tenant))
-    at = f"{config.in_force_from:%Y-%m-%d %H:%M:%S} UTC"
-    made.out.print(f"{tenant} version {config.version}: for episodes that begin from {at} on", highlight=False)
-
-
-async def _publish(made: Invocation, file: FittedFile, name: str) -> TenantConfig:
-    now = SystemClock().now()
-    async with database(made.settings(OPERATOR)) as engine:
-        tenant = await find_tenant(engine, name)
-        wanted = TenantConfig(
-            tenant_id=tenant,
-            version=_PLACEHOLDER,
-            in_force_from=now,
-            engine=file.engine,
-            parameters=file.parameters,
-            card=file.card,
-        )
-        async with transaction(engine, [tenant]) as connection:
-            return await tenant_configs.publish(connection, wanted, now)
-
-
-def list_(
-    context: typer.Context,
-    tenant: Annotated[str, typer.Option(help="Whose.")],
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON, whole.")] = False,
-) -> None:
-    """Every version of a tenant's parameters."""
-    made = invocation(context)
-    found = finish(_versions(made, tenant))
-    if as_json:
-        made.out.print_json(data=[each.model_dump(mode="json") for each in found])
-        return
-    table = Table("version", "for episodes that begin from", "instruments", "engine", box=None, header_style="bold")
-    for each in found:
-        at = f"{each.in_force_from:%Y-%m-%d %H:%M:%S} UTC"
-        table.add_row(str(each.version), at, ", ".join(each.parameters), str(each.engine))
-    made.out.print(table)
-
-
-def show(
-    context: typer.Context,
-    file: Annotated[Path | None, typer.Argument(help="What `attune fit` wrote.")] = None,
-    tenant: Annotated[str | None, typer.Option(help="Instead: what is published for this tenant.")] = None,
-    version: Annotated[int | None, typer.Option(help="With --tenant: this version, not the latest.")] = None,
-) -> None:
-    """The model card of fitted parameters."""
-    made = invocation(context)
-    if (file is None) == (tenant is None):
-        raise ConfigurationError("the card of what?", hint="FILE, or --tenant NAME")
-    fit_card.show(made.out, read(file) if file else finish(_published(made, tenant or "", version)))
-
-
-async def _published(made: Invocation, tenant: str, version: int | None) -> FittedFile:
-    found = [each for each in await _versions(made, tenant) if version in {None, each.version}]
-    if not found:
-        raise Refused(f"{tenant} has no such version", hint=f"attune fit list --tenant {tenant}")
-    return FittedFile(engine=found[-1].engine, parameters=found[-1].parameters, card=found[-1].card)
-
-
-async def _versions(made: Invocation, name: str) -> list[TenantConfig]:
-    async with database(made.settings(OPERATOR)) as engine:
-        tenant = await find_tenant(engine, name)
-        async with transaction(engine, [tenant]) as connection:
-            return await tenant_configs.known(connection, [tenant])

@@ -1,4 +1,4 @@
-"""`attune fit-dropout`: a clinic's own hazard of dropout, with its card, and whether it may speak."""
+"""`attune fit dropout`: a clinic's own hazard of dropout, with its card, and whether it may speak."""
 
 from __future__ import annotations
 
@@ -11,52 +11,74 @@ from rich.console import Console
 from rich.table import Table
 
 from services.cli.bars import bar
-from services.cli.invocation import Invocation, invocation
-from services.lab import hazard_file
+from services.cli.fit_published import published
+from services.cli.invocation import Invocation, finish, invocation
+from services.cli.recorded import recorded
 from services.lab.backtest import labels as labels_file
 from services.lab.dropout_events import Courses, courses
+from services.lab.fitted_file import FittedFile, current, read, write
 from services.lab.hazard_fit import FOLDS, PENALTIES, fit
-from services.platform.errors import ConfigurationError
+from services.platform.errors import ConfigurationError, Refused
+from services.scoring.domain.config import ENGINE_VERSION, EngineConfig
 from services.scoring.domain.hazard import HazardModel, refusals
+from services.scoring.fitted import engine_with
 
 EPILOG: Final = """Examples:
 
-    attune fit-dropout --events year.ndjson --out hazard.json
+    attune fit dropout --tenant north-clinic --out foretelling.json
 
-    attune fit-dropout --events year.ndjson --labels truth.ndjson --out hazard.json
+    attune fit dropout --events year.ndjson --labels truth.ndjson --out foretelling.json
 
-Who dropped out is what the labels say, else the reason that an episode was closed with. What a model may use, and what
-its card says: docs/clinical/dropout.md. Nothing leaves this machine, no reference of anybody is printed or kept."""
+    attune fit publish foretelling.json --tenant north-clinic
+
+Who dropped out is what the labels say, else the reason that an episode was closed with. The file holds the engine's
+parameters too: of --fitted, else what is published for the tenant, else none but the shipped. What a model may use, and
+what its card says: docs/clinical/dropout.md. Nothing leaves this machine; no reference of anybody is printed."""
 _SHOWN: Final = ("auc", "pr-auc", "brier", "calibration slope", "calibration intercept")
 
 
 def run(  # noqa: PLR0917 - typer passes options by name
     context: typer.Context,
     events: Annotated[Path | None, typer.Option(help="Recorded events, NDJSON.", show_default=False)] = None,
+    tenant: Annotated[str | None, typer.Option(help="Instead of --events: what this tenant has posted.")] = None,
     labels: Annotated[Path | None, typer.Option(help="Who dropped out, where somebody knows: NDJSON.")] = None,
+    fitted: Annotated[Path | None, typer.Option(help="The engine's own parameters, from `attune fit`.")] = None,
     out: Annotated[Path | None, typer.Option(help="Where the model goes, as JSON.")] = None,
-    version: Annotated[int, typer.Option(min=1, help="The version it is to have.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Of folds and resamples: the same seed, the same model.")] = 1,
 ) -> None:
     """Fit a hazard of dropout to closed episodes, and show how far it can be trusted."""
     made = invocation(context)
-    if events is None or out is None:
-        raise ConfigurationError("from what, and where to?", hint="attune fit-dropout --events FILE --out FILE")
+    if out is None:
+        raise ConfigurationError("where to?", hint="--out FILE")
     if importlib.util.find_spec("sklearn") is None:
         raise ConfigurationError("fitting needs scikit-learn, which is not installed", hint="pip install attune[lab]")
-    found = _read(made, events, labels)
+    with recorded(made, events, tenant) as file:
+        base = _base(made, fitted, tenant)
+        found = _read(made, file, labels, engine_with(base.parameters, engine=base.engine, version=1))
     with bar(made.say, "fitting", FOLDS * (len(PENALTIES) + 1) + 1, unit="models") as progress:
-        model = fit(found.periods, version=version, seed=seed, told=progress.by)
-    hazard_file.write(out, model)
+        model = fit(found.periods, seed=seed, told=progress.by)
+    write(out, base.foretelling(model))
     _show(made.out, model)
     made.out.print(f"written to {out}", highlight=False, soft_wrap=True)
 
 
-def _read(made: Invocation, events: Path, labels: Path | None) -> Courses:
+def _base(made: Invocation, fitted: Path | None, tenant: str | None) -> FittedFile:
+    """The parameters that the features are made with."""
+    if fitted is not None:
+        return current(read(fitted))
+    if tenant is not None:
+        try:
+            return current(finish(published(made, tenant, None)))
+        except Refused:
+            made.say.print(f"{tenant} has no parameters of its own: the shipped ones are used", highlight=False)
+    return FittedFile.model_construct(engine=ENGINE_VERSION, parameters={}, card={}, hazard=None)
+
+
+def _read(made: Invocation, events: Path, labels: Path | None, engine: EngineConfig) -> Courses:
     known = labels_file.read_labels(labels) if labels else {}
     size = events.stat().st_size if events.is_file() else 0
     with bar(made.say, "reading", 2 * size, unit="bytes") as progress:
-        found = courses(events, known, told=progress.by)
+        found = courses(events, known, engine, told=progress.by)
     if found.first_fault is not None:
         line, pointer, expected = found.first_fault
         where = f"line {line}{f' {pointer}' if pointer else ''}"
@@ -71,6 +93,16 @@ def _show(out: Console, model: HazardModel) -> None:
         table.add_row(name, f"{each['estimate']:.3f}", f"{each['low']:.3f} to {each['high']:.3f}")
     out.print(table)
     out.print(f"{model.gate.closed_episodes:,} closed episodes, {model.gate.dropouts:,} of them dropouts")
+    out.print(_line(model), highlight=False, soft_wrap=True)
     shut = refusals(model.gate)
     told = f"off: {'; '.join(shut)}" if shut else "passed: it may speak"
     out.print(f"gate {told}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _line(model: HazardModel) -> str:
+    """What an alert would rest on."""
+    line = model.card["line"]
+    return (
+        f"line {line['estimate']:.2f}: {line['share']:.1%} of sessions reached that chance of leaving within three; "
+        f"after {line['seen']:.0%} of those it came true (of all sessions {line['seen of all']:.0%})"
+    )

@@ -44,6 +44,8 @@ def _wrong(policy: Policy) -> str | None:
     outcomes = policy.progress
     if outcomes and not (math.isfinite(outcomes.below_sds) and min(outcomes.from_scores, outcomes.calm_scores) >= 1):
         return "progress: a finite below_sds, from_scores and calm_scores of 1 or more; or null for no such alerts"
+    if policy.leaving and not 0 <= policy.leaving.least_chance <= 1:
+        return "leaving: a least_chance from 0 to 1; or null for no such alerts"
     return next(filter(None, map(_wrong_rule, policy.rules)), None)
 
 

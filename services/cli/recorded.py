@@ -1,10 +1,10 @@
-"""The events of a clinic as its inbox holds them, for a backtest: facts with surrogates, never a reference."""
+"""A clinic's recorded events: a file, or its inbox, which holds facts with surrogates and never a reference."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from uuid import UUID
 
@@ -15,6 +15,7 @@ from services.cli.accounts import database, find_tenant
 from services.cli.bars import Advance, bar
 from services.cli.invocation import OPERATOR, Invocation, finish
 from services.platform.db import transaction
+from services.platform.errors import ConfigurationError
 
 PAGE = 2_000
 _HOW_MANY = text("select count(*) from ingest.inbox where tenant_id = :tenant")
@@ -22,6 +23,19 @@ _FACTS = text("""
     select value from ingest.inbox where tenant_id = :tenant order by client_id, received_at, event_id
 """)
 """Of each client in the order of receipt, which is what the index holds: nothing has to be sorted."""
+
+
+def recorded(made: Invocation, events: Path | None, tenant: str | None) -> AbstractContextManager[Path]:
+    """The file that was named, or what the inbox of a tenant holds.
+
+    Raises:
+        ConfigurationError: neither was named, or both.
+    """
+    if events is not None and tenant is None:
+        return nullcontext(events)
+    if tenant is not None and events is None:
+        return inbox(made, tenant)
+    raise ConfigurationError("which events?", hint="--events FILE or --tenant NAME")
 
 
 @contextmanager

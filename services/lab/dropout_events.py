@@ -9,25 +9,28 @@ from __future__ import annotations
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import msgspec
 
-from schemas.instruments import Instrument, Scored, lookup, score
 from services.ingest.envelopes import is_cloud_event, plain
 from services.lab.backtest.labels import CourseLabel, Key
 from services.lab.backtest.source import Fault, Known, clients, cut
 from services.lab.hazard_fit import End, Period
-from services.scoring.domain import attendance, hazard, rupture
-from services.scoring.domain.config import DEFAULT, EngineConfig, SeriesConfig, series_config, upwards
-from services.scoring.domain.course import Course
+from services.scoring.domain import episode, leaving
+from services.scoring.domain.attendance import Appointment
+from services.scoring.domain.config import DEFAULT, EngineConfig
+from services.scoring.domain.episode import EpisodeState
 from services.scoring.domain.facts import DAY, Fact
+from services.scoring.domain.hazard import FIRST_SESSIONS, Cause, Gate, HazardModel
 
 PART_BYTES: Final = 16_000_000
 _MOST_PARTS: Final = 200
-_FORTIETHS: Final = 40.0
+_FLAT: Final = Cause((0.0,) * FIRST_SESSIONS, 0.0, 0.0, ())
+_SILENT: Final = HazardModel((), (), (), _FLAT, _FLAT, Gate(0, 0.0, 0.0))
+"""Makes the engine follow what a hazard is made from, and says nothing."""
 Labels = Mapping[Key, CourseLabel]
 Reasons = Mapping[Key, str]
 
@@ -44,13 +47,6 @@ class Courses:
     def refuse(self, fault: Fault) -> None:
         self.refused += 1
         self.first_fault = self.first_fault or fault
-
-
-class _Measured(NamedTuple):
-    """The alliance measure of a course: the engine's parameters and the hazard's."""
-
-    series: SeriesConfig
-    points: hazard.Config
 
 
 class _Ends(NamedTuple):
@@ -94,12 +90,12 @@ def courses(
 
 def _client(found: Courses, known: Known, ends: _Ends, engine: EngineConfig) -> None:
     by_episode: defaultdict[str, list[Fact]] = defaultdict(list)
-    for episode, fact in known.facts:
-        by_episode[episode].append(fact)
-    for episode, facts in by_episode.items():
-        end = ends.of(known.names.get(episode))
+    for where, fact in known.facts:
+        by_episode[where].append(fact)
+    for where, facts in by_episode.items():
+        end = ends.of(known.names.get(where))
         found.open_ += end is None
-        found.periods += periods(f"{known.client}/{episode}", facts, end, engine)
+        found.periods += periods(f"{known.client}/{where}", facts, end, engine)
 
 
 def _reasons(part: Path) -> Reasons:
@@ -133,67 +129,27 @@ def _word(text: bytes) -> dict[Key, str] | None:
 
 
 def periods(person: str, facts: Sequence[Fact], end: End | None, engine: EngineConfig = DEFAULT) -> Iterator[Period]:
-    """The rows of one course; of an open one, all sessions but the last."""
-    whole = Course.of(_counting(facts))
-    attended = list(whole.diary.times["attended"])
-    measured = _measured(whole, engine)
-    if measured is None:
-        return
-    state, evidence = hazard.start(measured.points), rupture.start(measured.series.rupture)
-    for number, at in enumerate(attended):
-        last = number == len(attended) - 1
-        seen = Course.of(_counting([fact for fact in facts if fact.recorded_at <= at + DAY]))
-        total = _total(seen, measured.series.instrument, at)
-        change = None
-        if total is not None:
-            evidence, weighed = rupture.step(measured.series.rupture, evidence, total)
-            change = weighed.probability if weighed else None
-        gap = (at - attended[number - 1]) / DAY if number else None
-        state, features = hazard.step(measured.points, state, _ended(engine, seen, (at, total, change, gap)))
-        if end is not None or not last:
+    """The rows of one course; of an open one, all sessions but the last. What the services would have been told."""
+    following = engine if engine.hazard else replace(engine, hazard=_SILENT)
+    whole = _folded(following, facts)
+    form = leaving.measured(following, whole.course)
+    came = [each for each in whole.course.diary.appointments if each.outcome == "attended"]
+    for number, session in enumerate(came, start=1):
+        seen = _as_known(following, whole, facts, session)
+        found = leaving.features(following, seen.course, [step.state for step in seen.steps], session)
+        last = number == len(came)
+        if found is not None and (end is not None or not last):
             follows: End = end if end is not None and last else "none"
-            yield Period(person, features, follows, seen.owner, measured.series.instrument.key)
+            yield Period(person, found, follows, seen.course.owner, form.instrument.key if form else None)
 
 
-def _counting(facts: Sequence[Fact]) -> list[Fact]:
-    dropped = {fact.drops for fact in facts if fact.drops}
-    return [fact for fact in facts if fact.fact_id not in dropped]
+def _folded(engine: EngineConfig, facts: Sequence[Fact]) -> EpisodeState:
+    return episode.step(engine, episode.start(engine), facts)[0]
 
 
-def _ended(
-    engine: EngineConfig, seen: Course, session: tuple[int, float | None, float | None, float | None]
-) -> hazard.Ended:
-    """Where a clinic tells of no bookings, that none is known says nothing."""
-    at, total, change, gap = session
-    came = attendance.read(engine.attendance, seen.diary, at)
-    books = any(fact.kind == "session.booked" for fact in seen.counting.values())
-    return hazard.Ended(
-        score=total,
-        change=change,
-        gap_days=gap,
-        missed_of_last_three=came.missed_of_last_three,
-        next_booked=came.next_booking_at is not None if books else None,
-    )
-
-
-def _measured(course: Course, engine: EngineConfig) -> _Measured | None:
-    """The first alliance measure that the client filled in; a course without one is not this model's."""
-    for seen in course.observations:
-        instrument = lookup(seen.rating.instrument)
-        if isinstance(instrument, Instrument) and instrument.family == "alliance" and seen.rating.rater == "client":
-            config = series_config(engine, instrument.key)
-            if isinstance(config, SeriesConfig):
-                unit = instrument.total.span / _FORTIETHS
-                return _Measured(config, hazard.Config(config.rupture.mu0, unit))
-    return None
-
-
-def _total(course: Course, instrument: Instrument, at: int) -> float | None:
-    """What the client gave on that day with this measure, upwards."""
-    for seen in course.observations:
-        apart = abs(seen.fact.occurred_at - at)
-        if seen.rating.instrument == instrument.key and seen.rating.rater == "client" and apart < DAY:
-            scored = score(instrument, seen.rating.items, seen.rating.total)
-            if isinstance(scored, Scored) and scored.total is not None:
-                return upwards(instrument, scored.total)
-    return None
+def _as_known(engine: EngineConfig, whole: EpisodeState, facts: Sequence[Fact], session: Appointment) -> EpisodeState:
+    """The course by a day after the session, or by when it was first heard of; folded again only if more came late."""
+    told = [leaving.known_at(fact) for fact in whole.course.diary.told[session.session_id]]
+    until = max(session.starts_at + DAY, min(told))
+    late = any(fact.occurred_at <= until < leaving.known_at(fact) for fact in facts)
+    return _folded(engine, [fact for fact in facts if leaving.known_at(fact) <= until]) if late else whole

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Final, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from schemas.events import Contract, Finite, InstrumentKey, InstrumentParameters
+from schemas.events import Contract, Finite, HazardParameters, InstrumentKey, InstrumentParameters
 from schemas.instruments import UnknownInstrument, lookup
 from services.lab.fit import Fitted
 from services.platform.errors import AttuneError
 from services.scoring.domain.config import ENGINE_VERSION, EngineConfig
-from services.scoring.fitted import engine_with
+from services.scoring.domain.hazard import HazardModel
+from services.scoring.fitted import engine_with, model_of
 
 TRIED: Final = 1
 """The version of parameters that are not published: not 0, which is the shipped ones'."""
@@ -24,14 +26,22 @@ class BadFittedFile(AttuneError):
 
 
 class FittedFile(Contract):
-    """As it stands in the file. `engine`: the version of the engine it was fitted with."""
+    """As it stands in the file. `engine`: the version of the engine it was fitted with.
+
+    `hazard`: of dropout, made with these very parameters (with the shipped ones, where there are none).
+    """
 
     engine: Annotated[int, Field(ge=1)]
-    parameters: Annotated[dict[InstrumentKey, InstrumentParameters], Field(min_length=1)]
+    parameters: dict[InstrumentKey, InstrumentParameters] = Field(default_factory=dict)
     card: dict[InstrumentKey, dict[str, Finite]] = Field(default_factory=dict)
+    hazard: HazardParameters | None = None
 
     @model_validator(mode="after")
     def _plausible(self) -> Self:
+        if not self.parameters and self.hazard is None:
+            raise ValueError("parameters: of one instrument at least, or a hazard")
+        if self.hazard is not None:
+            model_of(self.hazard)
         for key, each in self.parameters.items():
             fault = _fault(key, each)
             if fault:
@@ -49,6 +59,11 @@ class FittedFile(Contract):
             parameters={key: parameters for key, (parameters, _) in made.items()},
             card={key: card for key, (_, card) in made.items()},
         )
+
+    def foretelling(self, model: HazardModel) -> Self:
+        """The same with a hazard of dropout that was made with these parameters."""
+        found = {**asdict(model), "engine": ENGINE_VERSION}
+        return self.model_copy(update={"hazard": HazardParameters.model_validate(found)})
 
 
 def read(path: Path) -> FittedFile:
@@ -93,7 +108,7 @@ def engine_of(path: Path) -> EngineConfig:
         BadFittedFile: it is not there, is not what `attune fit` writes, or was fitted with another engine.
     """
     file = current(read(path))
-    return engine_with(file.parameters, engine=file.engine, version=TRIED)
+    return engine_with(file.parameters, engine=file.engine, version=TRIED, hazard=file.hazard)
 
 
 def current(file: FittedFile) -> FittedFile:

@@ -36,8 +36,8 @@ def _course(points: hazard.Config, change: rupture.Config, course: Course, perso
     last = len(course.totals) - 1
     for session, score in enumerate(course.totals):
         evidence, found = rupture.step(change, evidence, score)
-        ended = hazard.Ended(score, found.probability if found else None, _gap(course, session))
-        state, features = hazard.step(points, state, ended)
+        state = hazard.step(points, state, score, found.probability if found else None)
+        features = hazard.features(points, state, hazard.Ended(session + 1, rated=True, gap_days=_gap(course, session)))
         yield Period(person, features, _end(course) if session == last else "none", _therapist(course, session))
 
 

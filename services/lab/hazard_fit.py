@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.lab.hazard_card import Tried, card_of
+from services.lab.hazard_line import line
 from services.lab.population import Floats, Marks
 from services.platform.errors import AttuneError
 from services.scoring.domain.hazard import FEATURES, FIRST_SESSIONS, Cause, Features, Gate, HazardModel
@@ -74,7 +75,7 @@ def tabled(periods: Sequence[Period], keep: tuple[str, ...] = ()) -> Table:
     )
 
 
-def fit(periods: Iterable[Period], *, version: int = 1, seed: int = 1, told: Told = lambda _: None) -> HazardModel:
+def fit(periods: Iterable[Period], *, seed: int = 1, told: Told = lambda _: None) -> HazardModel:
     """A model with its gate and its card. `told` hears of each model that is made.
 
     Raises:
@@ -90,7 +91,7 @@ def fit(periods: Iterable[Period], *, version: int = 1, seed: int = 1, told: Tol
         )
     penalty = _best_penalty(table, seed, told)
     tried = out_of_sample(table, penalty, seed, told)
-    model = fitted(table, penalty, version)
+    model = fitted(table, penalty)
     told(1)
     seen_card = card_of(rows, Tried(table.person, tried, table.dropped_out), seed)
     gate = Gate(
@@ -99,10 +100,13 @@ def fit(periods: Iterable[Period], *, version: int = 1, seed: int = 1, told: Tol
         slope=seen_card["calibration slope"]["estimate"],
         dropouts=int(table.dropped_out.sum()),
     )
-    return replace(model, gate=gate, card={"penalty": {"estimate": penalty}, **seen_card})
+    found = line(model, table, tried, logits(model, table, model.other_end))
+    return replace(
+        model, gate=gate, line=found.value, card={"penalty": {"estimate": penalty}, "line": found.card, **seen_card}
+    )
 
 
-def fitted(table: Table, penalty: float, version: int = 1) -> HazardModel:
+def fitted(table: Table, penalty: float) -> HazardModel:
     """The coefficients from all rows, with a gate that is shut."""
     means, scales = _moments(table.values)
     design = _design(table, means, scales)
@@ -110,7 +114,6 @@ def fitted(table: Table, penalty: float, version: int = 1) -> HazardModel:
     dropout = _cause(design, table.dropped_out, penalty, len(table.names))
     other = _cause(design[stayed], table.other_end[stayed], _OTHER_PENALTY, len(table.names))
     return HazardModel(
-        version=version,
         features=table.names,
         means=tuple(means.tolist()),
         scales=tuple(scales.tolist()),
@@ -120,11 +123,11 @@ def fitted(table: Table, penalty: float, version: int = 1) -> HazardModel:
     )
 
 
-def logits(model: HazardModel, table: Table) -> Floats:
-    """Of all rows at once: what `hazard.weigh` says of each of them."""
+def logits(model: HazardModel, table: Table, cause: Cause | None = None) -> Floats:
+    """Of all rows at once: what `hazard.weigh` says of each of them; of dropout unless another end is named."""
     places = [table.names.index(name) for name in model.features]
     values = (table.values[:, places] - model.means) / model.scales
-    return np.asarray(np.hstack((_time(table.session), np.nan_to_num(values))) @ _weights(model.dropout))
+    return np.asarray(np.hstack((_time(table.session), np.nan_to_num(values))) @ _weights(cause or model.dropout))
 
 
 def out_of_sample(table: Table, penalty: float, seed: int, told: Told = lambda _: None) -> Floats:

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from typing import Final
 
-from services.alerts.domain.policy import Bound, Escalation, Policy, Progress, Recovery, Rule
+from services.alerts.domain.policy import Bound, Escalation, Leaving, Policy, Progress, Recovery, Rule
 
-Numbers = Escalation | Recovery | Progress
+Numbers = Escalation | Recovery | Progress | Leaving
 SRS_RANGE: Final = 40
 """Points from the lowest to the highest total of the SRS."""
 MEASURED: Final[Mapping[tuple[str, str], str]] = {
@@ -33,6 +33,7 @@ _NAMES: Final[Mapping[str, str]] = {
     "settled_sessions": "sessions at a new level that clear an alert",
     "below_sds": "SD below the usual course from such a beginning, without any gain, that are off-track",
     "from_scores": "scores of an outcome from which the usual course is looked at",
+    "least_chance": "least chance of leaving within three sessions, where a clinic's own hazard reaches its line",
     "calm_scores": "scores in a row that are neither, which clear an off-track alert",
 }
 
@@ -51,7 +52,13 @@ def told(policy: Policy) -> list[str]:
         *(f"{_NAMES[name]}: {value:g}" for name, value in _numbers(policy.recovery)),
         f"a no-show before the third session is flagged: {_yes(policy.early_no_show)}",
         *_outcomes(policy.progress),
+        *_leaving(policy.leaving),
     ]
+
+
+def _leaving(leaving: Leaving | None) -> list[str]:
+    told = f"a clinic's own hazard of dropout, where it has one, is read: {_yes(leaving is not None)}"
+    return [told, *(f"{_NAMES[name]}: {value:g}" for name, value in (_numbers(leaving) if leaving else ()))]
 
 
 def _outcomes(progress: Progress | None) -> list[str]:
@@ -120,6 +127,10 @@ def _terms(old: Policy, new: Policy) -> Iterator[str]:
         yield from _numbers_changed(old.progress, new.progress)
     elif old.progress != new.progress:
         yield from _outcomes(new.progress)
+    if old.leaving and new.leaving:
+        yield from _numbers_changed(old.leaving, new.leaving)
+    elif old.leaving != new.leaving:
+        yield from _leaving(new.leaving)
 
 
 def _numbers_changed(old: Numbers, new: Numbers) -> Iterator[str]:

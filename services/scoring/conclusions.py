@@ -11,7 +11,9 @@ from schemas.codec import CONTENT_TYPE
 from schemas.events import RECENT_APPOINTMENTS
 from services.platform.dead_letters import RawRecord
 from services.scoring.domain.attendance import Appointment, Attendance
+from services.scoring.domain.leaving import Forecast
 from services.scoring.domain.series import Reading
+from services.scoring.domain.signals import published
 from services.scoring.handlers import Conclusions
 from services.scoring.wire import Named, moment
 
@@ -44,6 +46,7 @@ class SnapshotMessage(Message, frozen=True, gc=False, tag="episode.snapshot"):
     ratings: int
     historical: bool
     dropout_hazard: float | None = None
+    dropout: dict[str, Any] | None = None
 
 
 class ReadingMessage(Message, frozen=True, gc=False, tag="reading"):
@@ -171,7 +174,25 @@ def _snapshot(shared: _Shared, said: Conclusions) -> SnapshotMessage:
         silence_reason=silence.reason if silence else None,
         ratings=seen.ratings,
         historical=all(fact.historical for fact in said.causes),
+        dropout_hazard=published(seen.forecast.hazard.next) if seen.forecast else None,
+        dropout=_dropout(seen.forecast) if seen.forecast else None,
     )
+
+
+def _dropout(seen: Forecast) -> dict[str, Any]:
+    return {
+        "session_id": seen.session_id,
+        "session_number": seen.session,
+        "at": moment(seen.at),
+        "next": published(seen.hazard.next),
+        "within_three": published(seen.hazard.within_three),
+        "line": seen.line,
+        "since": seen.since,
+        "otherwise": None if seen.otherwise is None else published(seen.otherwise),
+        "contributions": {name: published(value) for name, value in seen.hazard.contributions},
+        "reason": seen.hazard.reason,
+        "historical": seen.historical,
+    }
 
 
 def _attendance(seen: Attendance) -> dict[str, Any]:

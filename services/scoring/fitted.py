@@ -18,12 +18,13 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord
 
 from schemas import codec
 from schemas.errors import ContractError
-from schemas.events import InstrumentParameters, TenantConfig
+from schemas.events import HazardParameters, InstrumentParameters, TenantConfig
 from schemas.instruments import Prior, Source
 from schemas.topics import TENANT_CONFIGS
 from services.platform import kafka, logs
 from services.platform.forever import forever
 from services.scoring.domain.config import DEFAULT, ENGINE_VERSION, EngineConfig
+from services.scoring.domain.hazard import Cause, Gate, HazardModel
 from services.scoring.domain.pinning import InForce
 from services.scoring.settings import ScoringSettings
 from services.scoring.wire import micros
@@ -34,14 +35,48 @@ FETCH_WAIT_MS = 2_000
 FITTED: Final = Source("fitted to a clinic's own ratings", "computed")
 
 
-def engine_with(parameters: Mapping[str, InstrumentParameters], *, engine: int, version: int) -> EngineConfig:
+def engine_with(
+    parameters: Mapping[str, InstrumentParameters],
+    *,
+    engine: int,
+    version: int,
+    hazard: HazardParameters | None = None,
+) -> EngineConfig:
     """The shipped engine with a clinic's own parameters.
 
-    `rates` are about the evidence of the `engine` they were fitted with: another one keeps the shipped ones.
+    `rates` are about the evidence of the `engine` they were fitted with: another one keeps the shipped ones. So is a
+    hazard of dropout: with another engine there is none.
     """
     priors = {key: Prior(each.mu0, each.sb, each.sw, FITTED) for key, each in sorted(parameters.items())}
     rates = {key: each.rates for key, each in sorted(parameters.items()) if each.rates and engine == ENGINE_VERSION}
-    return replace(DEFAULT, priors=tuple(priors.items()), rates=tuple(rates.items()), fitted_version=version)
+    return replace(
+        DEFAULT,
+        priors=tuple(priors.items()),
+        rates=tuple(rates.items()),
+        fitted_version=version,
+        hazard=model_of(hazard) if hazard is not None and hazard.engine == ENGINE_VERSION else None,
+    )
+
+
+def model_of(published: HazardParameters) -> HazardModel:
+    """The hazard as the domain weighs with it.
+
+    Raises:
+        ValueError: coefficients that do not fit together.
+    """
+    causes = {
+        name: Cause(each.first, each.later, each.slope, each.weights)
+        for name, each in (("dropout", published.dropout), ("other_end", published.other_end))
+    }
+    return HazardModel(
+        published.features,
+        published.means,
+        published.scales,
+        gate=Gate(**published.gate.model_dump()),
+        line=published.line,
+        card=published.card,
+        **causes,
+    )
 
 
 class FittedEngines:
@@ -56,7 +91,8 @@ class FittedEngines:
     def take(self, config: TenantConfig) -> None:
         """Know one version more; a version never changes."""
         tenant = str(config.tenant_id)
-        engine = engine_with(config.parameters, engine=config.engine, version=config.version)
+        about = {"engine": config.engine, "version": config.version}
+        engine = engine_with(config.parameters, **about, hazard=config.hazard)
         self._known[tenant][config.version] = InForce(micros(config.in_force_from), engine)
         self._versions[tenant] = tuple(each for _, each in sorted(self._known[tenant].items()))
 
@@ -103,6 +139,7 @@ class Follower:
         for record in records:
             try:
                 self.engines.take(codec.decode(TENANT_CONFIGS, record.value, record.headers))
-            except ContractError as error:
+            except (ContractError, ValueError) as error:
                 place = {"partition": record.partition, "offset": record.offset}
-                self._log.error("fitted parameters that cannot be read are not used", reason=error.reason, **place)
+                reason = error.reason if isinstance(error, ContractError) else "coefficients do not fit together"
+                self._log.error("fitted parameters that cannot be read are not used", reason=reason, **place)

@@ -18,12 +18,19 @@ from services.lab.fitted_file import FittedFile, write
 from services.platform.clock import SystemClock
 from services.platform.db import transaction
 from services.scoring.domain.config import ENGINE_VERSION
+from services.scoring.domain.hazard import Cause, Gate, HazardModel
 from tests.recovery_road import SmallRoad
 from tests.whole_road import ratings
 
 CLIENTS, SESSIONS = 4, 6
 READINGS = "select jsonb_object_agg(rating_id, reading - 'revision' - 'causes' - 'known_at') from alerts.reading"
 FIRST = "select jsonb_agg(reading -> 'score' -> 'level') from alerts.reading where reading ->> 'session_number' = '1'"
+
+FORETOLD = "select count(*) from alerts.episode where snapshot #>> '{dropout,since}' is not null"
+TOLD = "select count(*) from alerts.alert where kind = 'dropout-risk' and state = 'open'"
+FLAT = Cause((0.0,) * 6, 0.0, 0.0, ())
+LIKELY = HazardModel((), (), (), FLAT, FLAT, Gate(300, 0.61, 1.0, 60), line=0.5)
+"""Every session is as likely as not to be the last one."""
 
 
 def posts(kind: str, sessions: int = SESSIONS) -> list[dict[str, Any]]:
@@ -38,14 +45,15 @@ async def test_parameters_are_for_episodes_that_begin_later(
     """Published, they change no reading of who came before; who comes after is read with them; a rebuild is equal."""
     monkeypatch.setattr(tenant_configs, "IN_FORCE_AFTER", timedelta(seconds=1))
     file = tmp_path / "fitted.json"
-    write(file, FittedFile.of([Fitted("srs@3", 31.0, 5.0, 4.0, ((0.1, 0.3), (0.01, 2.5)), {"clients": 212.0})]))
+    fitted = FittedFile.of([Fitted("srs@3", 31.0, 5.0, 4.0, ((0.1, 0.3), (0.01, 2.5)), {"clients": 212.0})])
+    write(file, fitted.foretelling(LIKELY))
     async with road.relaying(), road.alerting() as consumer:
         async with road.scoring():
             before = posts("old")
             await road.post(before[:-CLIENTS])
             await road.settled()
             said = await road.attune("fit", "publish", str(file), "--tenant", road.name)
-            assert f"{road.name} version 1: for episodes that begin from" in said
+            assert f"{road.name} version 1, with a hazard of dropout: for episodes that begin from" in said
             in_force = await road.ask("select in_force_from from ingest.tenant_config")
             await asyncio.sleep(max(0.0, (in_force - SystemClock().now()).total_seconds()))
             await road.post([*before[-CLIENTS:], *posts("new")])
@@ -53,6 +61,8 @@ async def test_parameters_are_for_episodes_that_begin_later(
             await road.caught_up(consumer)
             assert len(set(await road.ask(FIRST))) == 2 * CLIENTS, "the same ratings, read with other parameters"
             assert f"0 of {2 * CLIENTS} episodes differ from their facts" in await road.attune("verify", "--all")
+            assert await road.ask(FORETOLD) == CLIENTS, "who began before is not foretold, whoever began since is"
+            assert await road.ask(TOLD) == CLIENTS, "one alert a client, for a run of sessions"
         readings = await road.ask(READINGS)
         await road.recreate_topics()
         async with road.scoring():

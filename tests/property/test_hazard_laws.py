@@ -15,16 +15,18 @@ from services.scoring.domain.hazard import FEATURES, Cause, Ended, Features, Gat
 LAW = settings(max_examples=40, deadline=None)
 SRS = hazard.Config(usual=38.0, unit=1.0)
 SHARE = st.floats(0, 1)
+RATED = st.none() | st.tuples(st.integers(0, 80).map(lambda half: half / 2), st.none() | SHARE)
 ENDED = st.builds(
     Ended,
-    score=st.none() | st.integers(0, 80).map(lambda half: half / 2),
-    change=st.none() | SHARE,
+    session=st.just(1),
+    rated=st.just(False),
     gap_days=st.none() | st.floats(0, 120),
     missed_of_last_three=st.none() | st.integers(0, 3),
     next_booked=st.none() | st.booleans(),
     off_track=st.none() | st.floats(-3, 3),
 )
-COURSE = st.lists(ENDED, min_size=1, max_size=9)
+Course = list[tuple[tuple[float, float | None] | None, Ended]]
+COURSE = st.lists(st.tuples(RATED, ENDED), min_size=1, max_size=9)
 WEIGHT = st.floats(-2, 2)
 CAUSE = st.builds(
     Cause,
@@ -36,7 +38,6 @@ CAUSE = st.builds(
 OPEN = Gate(closed_episodes=300, auc_low=0.61, slope=1.0)
 MODEL = st.builds(
     HazardModel,
-    version=st.just(1),
     features=st.just(FEATURES),
     means=st.just((0.5,) * len(FEATURES)),
     scales=st.just((2.0,) * len(FEATURES)),
@@ -46,11 +47,11 @@ MODEL = st.builds(
 )
 
 
-def followed(course: list[Ended]) -> list[Features]:
+def followed(course: Course) -> list[Features]:
     state, told = hazard.start(SRS), []
-    for ended in course:
-        state, features = hazard.step(SRS, state, ended)
-        told.append(features)
+    for session, (rated, ended) in enumerate(course, start=1):
+        state = hazard.step(SRS, state, *rated) if rated else state
+        told.append(hazard.features(SRS, state, ended._replace(session=session, rated=rated is not None)))
     return told
 
 
@@ -62,14 +63,14 @@ def told(model: HazardModel, features: Features) -> hazard.Hazard:
 
 @LAW
 @given(course=COURSE, later=COURSE)
-def test_features_never_see_the_future(course: list[Ended], later: list[Ended]) -> None:
+def test_features_never_see_the_future(course: Course, later: Course) -> None:
     """Whatever comes after a session changes nothing of what was known when it ended."""
     assert followed([*course, *later])[: len(course)] == followed(course)
 
 
 @LAW
 @given(course=COURSE, model=MODEL)
-def test_contributions_sum_to_the_logit(course: list[Ended], model: HazardModel) -> None:
+def test_contributions_sum_to_the_logit(course: Course, model: HazardModel) -> None:
     """What every feature adds, and the session's own, is all there is."""
     for features in followed(course):
         found = told(model, features)
@@ -80,7 +81,7 @@ def test_contributions_sum_to_the_logit(course: list[Ended], model: HazardModel)
 
 @LAW
 @given(course=COURSE, model=MODEL)
-def test_chances_are_chances(course: list[Ended], model: HazardModel) -> None:
+def test_chances_are_chances(course: Course, model: HazardModel) -> None:
     """Between 0 and 1, and leaving within three sessions is never less likely than leaving now."""
     found = told(model, followed(course)[-1])
     assert 0 < found.next <= found.within_three < 1 + 1e-12
@@ -88,11 +89,11 @@ def test_chances_are_chances(course: list[Ended], model: HazardModel) -> None:
 
 @LAW
 @given(course=COURSE, model=MODEL)
-def test_other_ends_compete(course: list[Ended], model: HazardModel) -> None:
+def test_other_ends_compete(course: Course, model: HazardModel) -> None:
     """Where care likelier ends otherwise, fewer are left to drop out later; the next session is not concerned."""
     raised = tuple(each + 3 for each in model.other_end.first)
     other = Cause(raised, model.other_end.later + 3, model.other_end.slope, model.other_end.weights)
-    more = HazardModel(1, FEATURES, model.means, model.scales, model.dropout, other, OPEN)
+    more = HazardModel(FEATURES, model.means, model.scales, model.dropout, other, OPEN)
     here, there = (told(each, followed(course)[-1]) for each in (model, more))
     assert here.next == there.next
     assert there.within_three <= here.within_three + 1e-12
@@ -100,7 +101,7 @@ def test_other_ends_compete(course: list[Ended], model: HazardModel) -> None:
 
 @LAW
 @given(course=COURSE, model=MODEL)
-def test_what_is_not_known_adds_nothing(course: list[Ended], model: HazardModel) -> None:
+def test_what_is_not_known_adds_nothing(course: Course, model: HazardModel) -> None:
     """A feature that is not known is as if at its mean, not at 0."""
     features = followed(course)[-1]
     shares = dict(told(model, features).contributions)
@@ -111,8 +112,8 @@ def test_what_is_not_known_adds_nothing(course: list[Ended], model: HazardModel)
 def test_a_model_that_has_not_passed_says_nothing_and_why() -> None:
     """Too few episodes, too little told apart, or chances that are not true: each keeps it off."""
     flat = Cause((-3.0,) * 6, -3.0, 0.0, ())
-    shut = HazardModel(1, (), (), (), flat, flat, Gate(closed_episodes=299, auc_low=0.6, slope=0.79))
-    found = hazard.predict(shut, followed([Ended(38.0)])[0])
+    shut = HazardModel((), (), (), flat, flat, Gate(closed_episodes=299, auc_low=0.6, slope=0.79))
+    found = hazard.predict(shut, followed([((38.0, None), Ended(1, rated=True))])[0])
     assert isinstance(found, hazard.Off)
     assert len(found.reasons) == 3
 
@@ -122,7 +123,7 @@ def test_coefficients_that_do_not_fit_together_are_refused() -> None:
     flat = Cause((-3.0,) * 6, -3.0, 0.0, (0.1,))
     for features, scale in ((("fall", "late"), 1.0), (("age",), 1.0), (("fall",), 0.0)):
         with pytest.raises(ValueError, match=r"one mean|scales"):
-            HazardModel(1, features, (0.0,), (scale,), flat, flat, OPEN)
+            HazardModel(features, (0.0,), (scale,), flat, flat, OPEN)
 
 
 def test_no_protected_attribute_has_a_place() -> None:

@@ -10,12 +10,19 @@ from hypothesis import strategies as st
 
 from schemas.instruments import Rater
 from services.scoring.domain import episode
-from services.scoring.domain.config import DEFAULT
+from services.scoring.domain.config import DEFAULT as SHIPPED
 from services.scoring.domain.episode import EpisodeResult, EpisodeState, Snapshot
 from services.scoring.domain.facts import DAY, Fact, Kind, Rating
+from services.scoring.domain.hazard import FEATURES, Cause, Gate, HazardModel
 from services.scoring.domain.series import Reading
 from services.scoring.state import Held, decode, encode
 
+WEIGHTS = tuple(0.1 * (place + 1) for place in range(len(FEATURES)))
+LEAVES = Cause((-2.0, -2.2, -2.4, -2.6, -2.8, -3.0), -3.0, -0.1, WEIGHTS)
+PASSED = Gate(closed_episodes=300, auc_low=0.61, slope=1.0)
+FORETELLING = HazardModel(FEATURES, (0.5,) * len(FEATURES), (2.0,) * len(FEATURES), LEAVES, LEAVES, PASSED, line=0.2)
+DEFAULT = replace(SHIPPED, hazard=FORETELLING)
+"""With a hazard of dropout, so that what it says obeys the same laws."""
 SRS_ITEMS = ("relationship", "goals_and_topics", "approach_or_method", "overall")
 CLINICIANS = st.sampled_from([None, "ann", "bob"])
 TENTHS = st.integers(60, 100).map(lambda tenths: tenths / 10)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from functools import cache
 from typing import Any, get_args, get_type_hints
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -18,7 +19,7 @@ from schemas import codec, events
 from schemas.errors import ContractError
 from schemas.topics import ALLIANCE_SCORES
 from services.alerts.adapters import mirror
-from tests.alerts_records import reading, snapshot, withdrawn
+from tests.alerts_records import START, reading, snapshot, withdrawn
 from tests.scoring_facts import Bench, as_record, caseload
 
 ODD: list[Any] = [
@@ -36,8 +37,26 @@ def said() -> tuple[bytes, ...]:
     """What the scorer says of some clients, and what the tests of alerts say."""
     bench = Bench()
     bench.take([as_record(fact) for fact in caseload(seed=43, clients=3, sessions=8)])
-    made = [each.model_dump_json().encode() for each in (reading(1, 30.0), snapshot(), withdrawn(2, facts=4))]
+    made = [
+        each.model_dump_json().encode() for each in (reading(1, 30.0), snapshot(), foretold(), withdrawn(2, facts=4))
+    ]
     return (*made, *(record.value for record in bench.said if record.value is not None))
+
+
+def foretold() -> events.EpisodeSnapshot:
+    seen = events.DropoutForecast(
+        session_id=UUID(int=3),
+        session_number=3,
+        at=START,
+        next=0.2,
+        within_three=0.4,
+        line=0.3,
+        since=UUID(int=2),
+        otherwise=0.1,
+        contributions={"session": -2.0, "missed": 0.4},
+        reason="missed appointments",
+    )
+    return snapshot(dropout=seen, dropout_hazard=0.2)
 
 
 def contract(value: bytes) -> Any:  # noqa: ANN401 - any conclusion

@@ -21,7 +21,7 @@ COMMANDS = (
     ("migrate",), ("migrate", "up"), ("migrate", "down"), ("migrate", "status"),
     ("topics",), ("topics", "create"), ("topics", "list"), ("topics", "check"),
     ("replay",), ("verify",), ("dead-letters",), ("backtest",), ("fit",), ("fit", "publish"), ("fit", "list"),
-    ("fit", "show"), ("fit-dropout",), ("policy",), ("policy", "list"), ("policy", "show"), ("policy", "diff"),
+    ("fit", "show"), ("fit", "dropout"), ("policy",), ("policy", "list"), ("policy", "show"), ("policy", "diff"),
     ("policy", "set"), ("policy", "clear"),
     ("policy", "shadow"), ("policy", "shadow", "set"), ("policy", "shadow", "clear"), ("policy", "shadow", "compare"),
 )  # fmt: skip

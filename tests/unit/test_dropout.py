@@ -16,7 +16,7 @@ from rich.console import Console
 from schemas.instruments import Instrument, lookup
 from services.cli.app import run
 from services.cli.invocation import Invocation
-from services.lab import btheb, dropout_study, g_icbt, hazard_file, offtrack_fit
+from services.lab import btheb, dropout_study, fitted_file, g_icbt, offtrack_fit
 from services.lab.backtest.labels import read_labels
 from services.lab.caseload import Clinic, caseload
 from services.lab.clinics import CLINICS
@@ -26,9 +26,12 @@ from services.lab.hazard_card import auc, average_precision
 from services.lab.hazard_courses import periods as simulated
 from services.lab.hazard_fit import Period, TooFewEnds, fit, logits, tabled
 from services.lab.written import write
+from services.scoring.domain.config import ENGINE_VERSION
 from services.scoring.domain.facts import DAY, Fact, Rating
 from services.scoring.domain.hazard import Hazard, HazardModel, Off, predict, weigh
+from services.scoring.fitted import model_of
 
+BASE = fitted_file.FittedFile.model_construct(engine=ENGINE_VERSION, parameters={}, card={}, hazard=None)
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 LOGINS = DATA / "g-icbt" / "interactions.csv"
 TRIAL = DATA / "btheb" / "BtheB.csv"
@@ -71,12 +74,15 @@ def test_three_hundred_simulated_courses_do_not_pass_unless_the_figures_do() -> 
 
 def test_a_model_is_the_same_read_back(tmp_path: Path) -> None:
     """Coefficients, gate and card, to the last digit; what is no model is refused with its place."""
-    hazard_file.write(tmp_path / "hazard.json", model())
-    assert hazard_file.read(tmp_path / "hazard.json") == model()
-    broken = json.loads((tmp_path / "hazard.json").read_text()) | {"scales": [1.0]}
+    fitted_file.write(tmp_path / "hazard.json", BASE.foretelling(model()))
+    read = fitted_file.read(tmp_path / "hazard.json").hazard
+    assert read is not None
+    assert (model_of(read), read.card) == (model(), model().card)
+    broken = json.loads((tmp_path / "hazard.json").read_text())
+    broken["hazard"]["scales"] = [1.0]
     (tmp_path / "broken.json").write_text(json.dumps(broken))
-    with pytest.raises(hazard_file.BadHazardFile, match="one mean, scale and weight"):
-        hazard_file.read(tmp_path / "broken.json")
+    with pytest.raises(fitted_file.BadFittedFile, match="one mean, scale and weight"):
+        fitted_file.read(tmp_path / "broken.json")
 
 
 def test_too_few_dropouts_are_refused() -> None:
@@ -213,17 +219,21 @@ def test_the_command_writes_a_model_and_says_whether_it_may_speak(tmp_path: Path
     made = caseload(9, datetime(2026, 1, 5, tzinfo=UTC), Clinic(clients=110, clinicians=8, weeks=60))
     events, labels, out = (str(tmp_path / name) for name in ("events.ndjson", "labels.ndjson", "hazard.json"))
     write(made, Path(events), Path(labels))
-    ended, told = attune("fit-dropout", "--events", events, "--labels", labels, "--out", out)
+    ended, told = attune("fit", "dropout", "--events", events, "--labels", labels, "--out", out)
     assert ended == 0
     assert "gate off: 110 closed episodes, 300 are needed" in told
     assert "C-0" not in told + Path(out).read_text()
-    assert isinstance(predict(hazard_file.read(Path(out)), rows()[0].features), Off)
+    made_of = fitted_file.engine_of(Path(out)).hazard
+    assert made_of is not None
+    assert isinstance(predict(made_of, rows()[0].features), Off)
 
 
 def test_the_command_says_what_is_missing(tmp_path: Path) -> None:
     """No file, or nothing to learn from: one line with what to do next."""
-    ended, told = attune("fit-dropout", "--events", str(tmp_path / "none.ndjson"), "--out", str(tmp_path / "h.json"))
+    ended, told = attune("fit", "dropout", "--events", str(tmp_path / "none.ndjson"), "--out", str(tmp_path / "h.json"))
     assert (ended, "cannot be read" in told) == (2, True)
     (tmp_path / "empty.ndjson").write_text("")
-    ended, told = attune("fit-dropout", "--events", str(tmp_path / "empty.ndjson"), "--out", str(tmp_path / "h.json"))
+    ended, told = attune(
+        "fit", "dropout", "--events", str(tmp_path / "empty.ndjson"), "--out", str(tmp_path / "h.json")
+    )
     assert (ended, "20 are needed" in told) == (2, True)

@@ -165,17 +165,19 @@ class Taker:
         New ones are decided anyway: their readings may have come in the batch before.
         """
         firing = {event.episode_id for event in batch.readings.values() if self._fires(event, clinics[event.tenant_id])}
-        return firing | {each.episode_id for each in batch.snapshots.values() if _absent(each, clinics[each.tenant_id])}
+        return firing | {each.episode_id for each in batch.snapshots.values() if _going(each, clinics[each.tenant_id])}
 
     def _fires(self, event: Reading | ReadingWithdrawn, clinic: ClinicNow) -> bool:
         rated = rated_of(event) if isinstance(event, Reading) else None
         return rated is not None and fires(self.decisions.live(clinic).policy, rated, clinic.clients)
 
 
-def _absent(snapshot: EpisodeSnapshot, clinic: ClinicNow) -> bool:
+def _going(snapshot: EpisodeSnapshot, clinic: ClinicNow) -> bool:
+    """Whether the episode alone may set something off: somebody stays away, or may be about to."""
+    likely = snapshot.dropout is not None and snapshot.dropout.since is not None
     late = snapshot.silent_amber_at is not None and snapshot.silent_amber_at <= clinic.as_of
     early = snapshot.attendance.missed_before_third and snapshot.attendance.attended < 3
-    return snapshot.status == "open" and (late or early)
+    return snapshot.status == "open" and (late or early or likely)
 
 
 async def sizes(connection: AsyncConnection, tenants: Sequence[UUID]) -> dict[UUID, int]:

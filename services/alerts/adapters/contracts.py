@@ -10,7 +10,7 @@ from schemas import events
 from schemas.instruments import Instrument, lookup
 from services.alerts.adapters import mirror
 from services.alerts.adapters.told import ToldReading
-from services.alerts.domain.record import Case, Done, Episode, Number, Rated
+from services.alerts.domain.record import Case, Done, Episode, Forecast, Number, Rated
 
 Reading = events.Reading | mirror.Reading | ToldReading
 Snapshot = events.EpisodeSnapshot | mirror.EpisodeSnapshot
@@ -54,6 +54,21 @@ def episode_of(snapshot: Snapshot) -> Episode:
         silent_amber_at=snapshot.silent_amber_at,
         silent_red_at=snapshot.silent_red_at,
         silence_reason=snapshot.silence_reason,
+        forecast=_forecast(snapshot.dropout) if snapshot.dropout else None,
+    )
+
+
+def _forecast(seen: events.DropoutForecast | mirror.DropoutForecast) -> Forecast:
+    return Forecast(
+        session=str(seen.session_id),
+        number=seen.session_number,
+        at=seen.at,
+        within_three=seen.within_three,
+        line=seen.line,
+        since=str(seen.since) if seen.since else None,
+        otherwise=seen.otherwise,
+        reason=seen.reason,
+        historical=seen.historical,
     )
 
 

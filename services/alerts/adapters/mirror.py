@@ -20,6 +20,7 @@ from schemas.topics import ALLIANCE_SCORES
 
 Time = Annotated[datetime, msgspec.Meta(tz=True)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
+Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Place = Annotated[int, msgspec.Meta(ge=1)]
 InstrumentKey = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]+@[a-z0-9.]+$", max_length=64)]
 
@@ -80,6 +81,20 @@ class StrainCourse(_Part, frozen=True, gc=False, kw_only=True):
     strict: Literal["none", "open", "repaired", "lapsed"] = "none"
 
 
+class DropoutForecast(_Part, frozen=True, gc=False, kw_only=True):
+    session_id: UUID
+    session_number: Place
+    at: Time
+    next: Probability
+    within_three: Probability
+    line: Probability
+    since: UUID | None = None
+    otherwise: Probability | None = None
+    contributions: dict[str, float]
+    reason: str
+    historical: bool = False
+
+
 class _Conclusion(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag_field="type"):
     """What every message of scoring carries."""
 
@@ -111,6 +126,7 @@ class EpisodeSnapshot(_Conclusion, frozen=True, gc=False, kw_only=True, tag="epi
     ratings: Count
     historical: bool
     dropout_hazard: float | None = None
+    dropout: DropoutForecast | None = None
 
 
 class Reading(_Conclusion, frozen=True, gc=False, kw_only=True, tag="reading"):

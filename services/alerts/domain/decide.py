@@ -13,6 +13,7 @@ from datetime import datetime
 from services.alerts.domain import wording
 from services.alerts.domain.absence import absence
 from services.alerts.domain.counterfactual import lowest_unflagged
+from services.alerts.domain.leaving import leaving
 from services.alerts.domain.policy import Policy, Rule, live_rules
 from services.alerts.domain.progress import DETECTOR as OFF_TRACK
 from services.alerts.domain.progress import progress, severity
@@ -73,7 +74,8 @@ def decide(policy: Policy, case: Case) -> tuple[Wanted, ...]:
     kinds = dict.fromkeys(rule.kind for rule in rules)
     fired = [_first(rules, rated) for rated in ratings]
     folded = [alert for kind in kinds for alert in _fold(policy, case, ratings, _of_kind(fired, kind))]
-    return tuple(_ended(alert, case) for alert in (*folded, *progress(policy, case))) + tuple(absence(policy, case))
+    absent = tuple(absence(policy, case)) or tuple(leaving(policy, case))
+    return (*(_ended(alert, case) for alert in (*folded, *progress(policy, case))), *absent)
 
 
 # --------------------------------------------------------------------------------------------- ratings

@@ -89,6 +89,13 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class Leaving:
+    """When a clinic's own hazard of dropout is worth a word: at its line, and at least so likely within three."""
+
+    least_chance: float = 0.2
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """One version of one policy; a change is a new version."""
 
@@ -99,6 +106,7 @@ class Policy:
     recovery: Recovery = Recovery()
     early_no_show: bool = True
     progress: Progress | None = None
+    leaving: Leaving | None = None
 
 
 ORDINARY_SHARE: Final = 0.01
@@ -156,7 +164,7 @@ ANY_PROMPT = Rule(
     bounds=(Bound("value", "gt", 0.0),),
 )
 
-DEFAULT: Final = Policy("fic-default-2", (SPIKE, SLIDE, STRICT_DRIFT), progress=Progress())
+DEFAULT: Final = Policy("fic-default-2", (SPIKE, SLIDE, STRICT_DRIFT), progress=Progress(), leaving=Leaving())
 FIRST: Final = Policy("fic-default-1", (TOBIT, FALLBACK, DRIFT))
 HIGH_SENS: Final = Policy("high-sens-1", (TOBIT, FALL, DRIFT))
 OPENFIT: Final = Policy("openfit-compatible-1", (ANY_PROMPT,), cooldown_sessions=1)

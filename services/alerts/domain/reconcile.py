@@ -11,6 +11,11 @@ from services.alerts.domain.lifecycle import STANDING, State
 from services.alerts.domain.wanted import Wanted
 
 StepAction = Literal["opened", "escalated", "withdrawn", "cleared", "reopened", "updated"]
+_PASSING = {
+    "disengaging": "seen or booked since, or care has ended",
+    "dropout-risk": "no longer as likely, silent by now, or care has ended",
+}
+"""Kinds that are about now: when their ground is gone, it is over, and nothing was wrong."""
 _LOUDNESS = {"info": 0, "amber": 1, "red": 2, "urgent": 3}
 
 
@@ -84,8 +89,8 @@ def _states(known: Stored, alert: Wanted) -> tuple[State, tuple[tuple[StepAction
 def _unfounded(known: Stored) -> Iterator[Change]:
     if known.state not in STANDING:
         return
-    if known.kind == "disengaging":
-        yield Change(known.alert_id, "cleared", (("cleared", "seen or booked since, or care has ended"),), None)
+    if known.kind in _PASSING:
+        yield Change(known.alert_id, "cleared", (("cleared", _PASSING[known.kind]),), None)
     else:
         why = "a correction of the record, the clinic's own parameters or another policy took its ground away"
         yield Change(known.alert_id, "withdrawn", (("withdrawn", why),), None)

@@ -48,6 +48,20 @@ class Rated:
         return (self.at, self.session, self.instrument, self.rating_id)
 
 
+class Forecast(NamedTuple):
+    """How likely it was, as a session ended, that the client leaves within three; `since` as in `DropoutForecast`."""
+
+    session: str
+    number: int
+    at: datetime
+    within_three: float
+    line: float
+    since: str | None
+    otherwise: float | None
+    reason: str
+    historical: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Episode:
     """The episode as a whole."""
@@ -63,6 +77,7 @@ class Episode:
     silent_amber_at: datetime | None = None
     silent_red_at: datetime | None = None
     silence_reason: str | None = None
+    forecast: Forecast | None = None
 
 
 @dataclass(frozen=True, slots=True)

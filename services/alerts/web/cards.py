@@ -90,6 +90,7 @@ LABELS = {
     "reliable_change": "A reliable change is",
     "threshold": "Flags when",
     "session_number": "Rated session",
+    "without_the_largest": "If what adds most were as usual",
     "item": "Item",
     "last_seen": "Last seen",
     "worth_a_word_since": "Worth a word since",

@@ -16,6 +16,7 @@ from services.alerts.web.views import (
     SessionRow,
     Visit,
     attendance_text,
+    leaving_text,
     next_booking,
     quality_notes,
     session_rows,
@@ -61,6 +62,7 @@ class ClientPage:
     panels: list[PanelView]
     panels_json: list[Panel]
     attendance: str
+    leaving: str | None
     visits: list[Visit]
     quality: list[str]
     resolutions: list[tuple[str, str]]
@@ -92,6 +94,7 @@ def client_page(
         panels=[_panel_view(each, chosen) for each in drawn],
         panels_json=[panel(each, chosen.alerts, snapshot.attendance.recent) for each in drawn],
         attendance=attendance_text(snapshot),
+        leaving=leaving_text(snapshot),
         visits=visits(snapshot),
         quality=quality_notes(chosen.readings),
         resolutions=list(resolutions.items()),

@@ -127,6 +127,15 @@ def attendance_text(snapshot: EpisodeSnapshot) -> str:
     return ", ".join(parts)
 
 
+def leaving_text(snapshot: EpisodeSnapshot) -> str | None:
+    """What the clinic's own model says, where it has one: a chance with what adds to it, never a verdict."""
+    seen = snapshot.dropout
+    if seen is None or snapshot.status != "open":
+        return None
+    chance = f"{seen.within_three:.0%} likely to leave within three sessions, as of {day(seen.at)}"
+    return f"{chance}: {seen.reason}. From what became of this clinic's earlier clients."
+
+
 def quality_notes(readings: Iterable[Reading]) -> list[str]:
     """What makes some ratings harder to read, newest first."""
     return [

@@ -8,11 +8,23 @@ from math import erfc, exp, hypot, pi, sqrt
 from typing import Final
 
 from schemas.instruments import Instrument, Prior, UnknownInstrument, lookup
-from services.scoring.domain import discrepancy, drift, level, off_track, quality, repair, rolling, rupture, sequences
+from services.scoring.domain import (
+    discrepancy,
+    drift,
+    hazard,
+    level,
+    off_track,
+    quality,
+    repair,
+    rolling,
+    rupture,
+    sequences,
+)
 from services.scoring.domain.rates import RATES
 
 SILENT_FROM: Final = 5
 """Ratings in a row at the best possible value that are told as no information."""
+_FORTIETHS: Final = 40.0
 ENGINE_VERSION: Final = 3
 """Raise it with any change that may change a published number: every reading is then made anew."""
 
@@ -72,13 +84,16 @@ class EngineConfig:
     rates: tuple[tuple[str, tuple[tuple[float, float], ...]], ...] = ()
     fitted_version: int = 0
     """The version of the clinic's fitted `priors`; 0 where the registry's apply."""
+    hazard: hazard.HazardModel | None = None
+    """The clinic's own; without one nothing is said of how likely it is that a client leaves."""
 
 
 @dataclass(frozen=True, slots=True)
 class SeriesConfig:
     """The parameters of one instrument's series; `quantile_names` are probabilities on the instrument's own scale.
 
-    `off_track`: of outcomes alone; `discrepancy`: of alliance measures that client and therapist both rate.
+    `off_track`: of outcomes alone; `discrepancy`: of alliance measures that client and therapist both rate;
+    `leaving`: of alliance measures where the clinic has a hazard of dropout.
     """
 
     instrument: Instrument
@@ -94,6 +109,7 @@ class SeriesConfig:
     discrepancy: discrepancy.Config | None
     strain_rate: float
     strain_drop: float
+    leaving: hazard.Config | None = None
 
 
 DEFAULT: Final = EngineConfig(
@@ -160,6 +176,7 @@ def series_config(engine: EngineConfig, instrument_key: str) -> SeriesConfig | U
         discrepancy=discrepancy.of_form(instrument, prior) if instrument.family == "alliance" else None,
         strain_rate=engine.change.strain_rate,
         strain_drop=round(engine.change.strain_drop_share * instrument.total.span, 6),
+        leaving=_leaving(instrument, prior) if engine.hazard and instrument.family == "alliance" else None,
     )
 
 
@@ -212,6 +229,10 @@ def rupture_config(engine: EngineConfig, instrument: Instrument, prior: Prior) -
         grid_points=change.grid_points,
         rates={**RATES, **dict(engine.rates)}.get(instrument.key, ()),
     )
+
+
+def _leaving(instrument: Instrument, prior: Prior) -> hazard.Config:
+    return hazard.Config(usual=upwards(instrument, prior.mu0), unit=instrument.total.span / _FORTIETHS)
 
 
 def _drift(engine: EngineConfig, instrument: Instrument, prior: Prior) -> drift.Config:

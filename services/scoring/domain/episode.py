@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
-from services.scoring.domain import series, views
+from services.scoring.domain import leaving, series, views
 from services.scoring.domain.attendance import Attendance, Silence, read, silence
 from services.scoring.domain.config import ENGINE_VERSION, EngineConfig
 from services.scoring.domain.course import Course, Observation
@@ -54,6 +54,7 @@ class Snapshot(NamedTuple):
     ratings: int
     known_at: int
     clock: Clock
+    forecast: leaving.Forecast | None = None
 
 
 class EpisodeResult(NamedTuple):
@@ -91,7 +92,7 @@ def step(engine: EngineConfig, state: EpisodeState, facts: Sequence[Fact]) -> tu
     after = EpisodeState(held, before[:shared] + steps, course, ENGINE_VERSION, engine.fitted_version)
     changed = tuple([each for each in readings if told.get(each.rating_id) != each])
     gone = _withdrawn([*facts, *removed], course, told)
-    return after, EpisodeResult(_snapshot(engine, course), changed, gone, len(held) + len(course.dropped))
+    return after, EpisodeResult(_snapshot(engine, after), changed, gone, len(held) + len(course.dropped))
 
 
 def restored(facts: Mapping[str, Fact], steps: tuple[Step, ...], made_by: tuple[int, int, int]) -> EpisodeState:
@@ -180,7 +181,8 @@ def _kind(counting: Mapping[str, Fact], record: str) -> str | None:
 # ----------------------------------------------------------------------------------------------- snapshot
 
 
-def _snapshot(engine: EngineConfig, course: Course) -> Snapshot:
+def _snapshot(engine: EngineConfig, state: EpisodeState) -> Snapshot:
+    course = state.course
     opened_at, closed_at = course.opening
     seen = read(engine.attendance, course.diary, course.known_at)
     return Snapshot(
@@ -193,4 +195,5 @@ def _snapshot(engine: EngineConfig, course: Course) -> Snapshot:
         ratings=len(course.observations),
         known_at=course.known_at,
         clock=course.clock,
+        forecast=leaving.forecast(engine, course, [each.state for each in state.steps]) if engine.hazard else None,
     )

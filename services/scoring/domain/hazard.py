@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from math import exp, log
 from typing import Final, NamedTuple
 
-STATE_VERSION: Final = 1
 FIRST_SESSIONS: Final = 6
 HORIZON: Final = 3
 _FORTIETHS_BELOW: Final = 3.0
@@ -35,14 +34,14 @@ class Config:
 
 
 class Ended(NamedTuple):
-    """What is known when a session ends; `None` is not known, for whatever reason.
+    """What is known when a session ends, beside what was rated; `None` is not known, for whatever reason.
 
-    `change`: the probability that the alliance has just changed (`rupture.Evidence.probability`). `off_track`: SDs
-    below the expected response (`off_track.Reading.below_sds`).
+    `session`: its place among those the client came to. `off_track`: SDs below the expected response
+    (`off_track.Reading.below_sds`).
     """
 
-    score: float | None
-    change: float | None = None
+    session: int
+    rated: bool
     gap_days: float | None = None
     missed_of_last_three: int | None = None
     next_booked: bool | None = None
@@ -62,7 +61,7 @@ class Features(NamedTuple):
     change: float | None
     """Probability that something changed at this session."""
     strain: float | None
-    """The largest of those so far, fading by 30 % a session."""
+    """The largest of those so far, fading by 30 % a rating."""
     unrated: float
     """1 where the form was left empty."""
     missed: float | None
@@ -79,37 +78,52 @@ FEATURES: Final = tuple(name for name in Features._fields if name != "session")
 
 
 class State(NamedTuple):
-    """What the sessions so far amount to."""
+    """What the ratings so far amount to, and the latest of them: `before` it the client's usual was so many points."""
 
-    sessions: int
     ratings: int
     total: float
     strain: float | None
-    version: int = STATE_VERSION
+    score: float
+    before: float
+    change: float | None
 
 
-def start(config: Config) -> State:  # noqa: ARG001 - every module of the domain starts alike
-    return State(0, 0, 0.0, None)
+def start(config: Config) -> State:
+    return State(0, 0.0, None, config.usual, config.usual, None)
 
 
-def step(config: Config, state: State, ended: Ended) -> tuple[State, Features]:
-    """Take in the end of one session.
+def step(config: Config, state: State, score: float, change: float | None) -> State:
+    """Take in one rating, and the probability that it brought a change (`rupture.Evidence.probability`)."""
+    stands = None if state.strain is None else _STANDS * state.strain
+    known = [each for each in (stands, change) if each is not None]
+    return State(
+        state.ratings + 1,
+        state.total + score,
+        max(known, default=None),
+        score,
+        _own(config, state),
+        change,
+    )
+
+
+def features(config: Config, state: State, ended: Ended) -> Features:
+    """What a model may use when a session ends.
 
     >>> srs = Config(usual=38.0, unit=1.0)
-    >>> state, first = step(srs, start(srs), Ended(38.0))
-    >>> state, second = step(srs, state, Ended(31.0, change=0.4, gap_days=14))
+    >>> state = step(srs, step(srs, start(srs), 38.0, None), 31.0, 0.4)
+    >>> second = features(srs, state, Ended(2, rated=True, gap_days=14))
     >>> second.session, second.shortfall, second.fall, second.late, second.missed
     (2, 4.0, 7.0, 1.0, None)
     """
-    after = _taken(state, ended)
-    return after, Features(
-        session=after.sessions,
-        shortfall=_below(config, config.usual - _FORTIETHS_BELOW * config.unit, ended.score),
-        fall=_below(config, _own(config, state), ended.score),
-        level=(_own(config, after) - config.usual) / config.unit if after.ratings else None,
-        change=ended.change,
-        strain=after.strain,
-        unrated=float(ended.score is None),
+    rated = ended.rated
+    return Features(
+        session=ended.session,
+        shortfall=_below(config, config.usual - _FORTIETHS_BELOW * config.unit, state.score) if rated else None,
+        fall=_below(config, state.before, state.score) if rated else None,
+        level=(_own(config, state) - config.usual) / config.unit if state.ratings else None,
+        change=state.change if rated else None,
+        strain=state.strain,
+        unrated=float(not rated),
         missed=None if ended.missed_of_last_three is None else float(ended.missed_of_last_three),
         late=None if ended.gap_days is None else _late(config, ended.gap_days),
         unbooked=None if ended.next_booked is None else float(not ended.next_booked),
@@ -117,23 +131,12 @@ def step(config: Config, state: State, ended: Ended) -> tuple[State, Features]:
     )
 
 
-def _taken(state: State, ended: Ended) -> State:
-    stands = None if state.strain is None else _STANDS * state.strain
-    known = [each for each in (stands, ended.change) if each is not None]
-    return State(
-        state.sessions + 1,
-        state.ratings + (ended.score is not None),
-        state.total + (ended.score or 0.0),
-        max(known, default=None),
-    )
-
-
 def _own(config: Config, state: State) -> float:
     return (state.total + _USUAL_RATINGS * config.usual) / (state.ratings + _USUAL_RATINGS)
 
 
-def _below(config: Config, line: float, score: float | None) -> float | None:
-    return None if score is None else max(0.0, line - score) / config.unit
+def _below(config: Config, line: float, score: float) -> float:
+    return max(0.0, line - score) / config.unit
 
 
 def _late(config: Config, gap_days: float) -> float:
@@ -167,14 +170,15 @@ class Gate:
 class HazardModel:
     """Coefficients as data. `means` and `scales` are of `features`; the card is for people: measure by measure."""
 
-    version: int
     features: tuple[str, ...]
     means: tuple[float, ...]
     scales: tuple[float, ...]
     dropout: Cause
     other_end: Cause
     gate: Gate
-    card: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    line: float = 1.0
+    """The chance within three sessions that only few of the clinic's sessions reached: policy speaks of those."""
+    card: Mapping[str, Mapping[str, float]] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
         """Coefficients that do not fit together are the file's fault, found before anybody is judged by them."""

@@ -100,6 +100,12 @@ def step(config: Config, state: State, score: float) -> tuple[State, Reading]:
     return after, _read(config, state.intake, after.scores, score)
 
 
+def again(config: Config, after: State, score: float) -> Reading:
+    """What was said of the score that led to this state."""
+    intake = None if after.scores == 1 else after.intake
+    return step(config, State(intake, after.scores - 1), score)[1]
+
+
 def turned(reading: Reading, turn: Callable[[float], float]) -> Reading:
     """The same reading, its lines given on the instrument's own scale."""
     lines = (reading.expected, reading.orange_below, reading.red_below)

@@ -8,7 +8,7 @@ from functools import partial
 from typing import NamedTuple
 
 from schemas.instruments import Rater, Scored, UnknownInstrument, index, score
-from services.scoring.domain import drift, drop, level, off_track, quality, repair, rolling, rupture, sequences
+from services.scoring.domain import drift, drop, hazard, level, off_track, quality, repair, rolling, rupture, sequences
 from services.scoring.domain.config import EngineConfig, SeriesConfig, series_config, upwards
 from services.scoring.domain.course import Observation
 from services.scoring.domain.signals import DETECTORS, OUTCOME_DETECTORS, Seen, Signal, published
@@ -78,12 +78,13 @@ class Reading:
 
 
 class Allied(NamedTuple):
-    """What is followed of alliance measures only."""
+    """What is followed of alliance measures only; `leaving` where the clinic has a hazard of dropout."""
 
     rupture: rupture.State
     repair: repair.State
     sequences: sequences.State
     quality: quality.State
+    leaving: hazard.State | None = None
 
 
 class State(NamedTuple):
@@ -140,6 +141,7 @@ def _allies(config: SeriesConfig) -> Allied:
         repair.start(config.repair),
         sequences.start(config.sequences),
         quality.start(config.quality),
+        hazard.start(config.leaving) if config.leaving else None,
     )
 
 
@@ -197,7 +199,9 @@ def _ally(
     followed, sequence = sequences.step(config.sequences, state.sequences, score)
     informed, quality_of = quality.step(config.quality, state.quality, score)
     silent = ("always-at-best",) if quality_of.informative is False else ()
-    return Allied(changed, repaired, followed, informed), change, _told(mended, sequence), silent
+    chance, leaving = change.evidence.probability if change else None, state.leaving
+    leaving = hazard.step(config.leaving, leaving, score, chance) if config.leaving and leaving else None
+    return Allied(changed, repaired, followed, informed, leaving), change, _told(mended, sequence), silent
 
 
 def _strain(

@@ -52,7 +52,7 @@ def _read(engine: EngineConfig, config: discrepancy.Config, ratings: Sequence[Ob
     state, sessions = discrepancy.start(config), dict[str, int]()
     read = discrepancy.Reading(None, None, "")
     for seen in ratings:
-        own, total = series_config(engine, seen.rating.instrument), _total(seen)
+        own, total = series_config(engine, seen.rating.instrument), total_of(seen)
         if isinstance(own, SeriesConfig) and own.discrepancy is not None and total is not None:
             session = sessions.setdefault(str(seen.fact.session_id), len(sessions) + 1)
             rated = discrepancy.Observation(session, seen.rating.rater, total)
@@ -60,7 +60,8 @@ def _read(engine: EngineConfig, config: discrepancy.Config, ratings: Sequence[Ob
     return read
 
 
-def _total(seen: Observation) -> float | None:
+def total_of(seen: Observation) -> float | None:
+    """The total of a rating on its own scale, where it has one."""
     instrument = lookup(seen.rating.instrument)
     if not isinstance(instrument, Instrument):
         return None
