@@ -10,8 +10,9 @@ from uuid import UUID
 from services.cli.documents import Document, Misfit
 from services.cli.tally import Tally
 from services.ingest import strict_json
+from services.ingest.draft import Receiving
 from services.ingest.envelopes import plain
-from services.ingest.handlers import Receiving, read
+from services.ingest.handlers import read
 from services.platform.tenants import HISTORICAL_AFTER_DAYS
 
 

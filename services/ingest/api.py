@@ -23,8 +23,9 @@ from schemas.events import Clock as FactClock
 from schemas.posted import Instant
 from services.ingest import bodies, documents, envelopes, receipts
 from services.ingest.clinics import Clinics
+from services.ingest.draft import BOOKED_AHEAD, EARLIEST, Draft, Receiving
 from services.ingest.group import GroupCommit
-from services.ingest.handlers import BOOKED_AHEAD, EARLIEST, Draft, Receiving, read
+from services.ingest.handlers import read
 from services.ingest.settings import IngestSettings
 from services.ingest.shares import Full, Slots
 from services.ingest.store import Accepted

@@ -16,7 +16,7 @@ from schemas.events import Fact, RatingFact, RiskAnswered, SessionFact
 from schemas.instruments import Instrument, lookup, risk_answers
 from schemas.posted import PostedRating
 from schemas.topics import RISK_ITEMS, SESSION_EVENTS, client_key
-from services.ingest.handlers import Draft
+from services.ingest.draft import Draft
 from services.platform.outbox import Lane, Outgoing
 
 _MODELS: Mapping[str, type[Fact]] = {
@@ -44,6 +44,7 @@ _OWN: Mapping[str, list[str]] = {
 }
 _RATINGS = frozenset(kind for kind, model in _MODELS.items() if issubclass(model, RatingFact))
 _SESSIONS = frozenset(kind for kind, model in _MODELS.items() if issubclass(model, SessionFact))
+_FORM = tuple(PostedRating.model_fields)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -113,7 +114,7 @@ def write(draft: Draft, who: Surrogates) -> Written:
 def _own(event: Any) -> dict[str, Any]:  # noqa: ANN401 - one of the posted events
     """The fields that only some facts have."""
     if event.type in _RATINGS:
-        return dict(vars(event.rating))
+        return {name: getattr(event.rating, name) for name in _FORM}
     own: dict[str, Any] = {name: getattr(event, name) for name in _OWN[event.type]}
     return own | {"starts_at": event.starts_at or event.occurred_at} if event.type in _SESSIONS else own
 

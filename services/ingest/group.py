@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from time import monotonic
 from uuid import UUID
 
-from services.ingest.handlers import Draft
+from services.ingest.draft import Draft
 from services.ingest.metrics import IngestMetrics
 from services.ingest.shares import Full, Turns, share
 from services.ingest.store import Accepted, Store

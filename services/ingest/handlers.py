@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
-from uuid import NAMESPACE_URL, UUID, uuid5
 
 from pydantic import TypeAdapter, ValidationError
 
 from schemas import posted
-from schemas.events import Clock
 from schemas.instruments import Instrument, lookup, rater_fault, score
 from schemas.posted import Posted, PostedRating, PostedSession
+from services.ingest import quick
 from services.ingest.canonical import canonical
+from services.ingest.draft import AHEAD, BOOKED_AHEAD, EARLIEST, Draft, Receiving, drafted
 from services.platform.problems import Fault
 
-FACTS = uuid5(NAMESPACE_URL, "https://attune.care/facts")
-AHEAD = timedelta(days=1)
-"""How far a clinic's clock may be ahead of ours."""
-BOOKED_AHEAD = timedelta(days=730)
-EARLIEST = datetime.fromisoformat("1990-01-01T00:00:00+00:00")
 _MAX_NAME = 64
 _MAX_FAULTS = 100
 """Told at once; who has more wrong than that is not helped by the rest."""
@@ -48,35 +41,15 @@ _EXPECTED = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Receiving:
-    """What receipt adds: whose event it is and by which clock it was received."""
-
-    tenant_id: UUID
-    now: datetime
-    clock: Clock
-    historical_after: timedelta
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """An event that is sound in itself: ready to be given surrogates and committed."""
-
-    receiving: Receiving
-    event: posted.PostedEvent
-    fact_id: UUID
-    record_id: UUID
-    body_hash: bytes
-
-    @property
-    def historical(self) -> bool:
-        return self.event.occurred_at < self.receiving.now - self.receiving.historical_after
-
-
 def read(event: object, receiving: Receiving) -> Draft | tuple[Fault, ...]:
     """The draft of one posted event (plain JSON, as an object), or every fault in it."""
+    known = quick.read(event, receiving) if isinstance(event, dict) else None
+    if known is not None:
+        return known
     checked = check(event, receiving.now)
-    return checked if isinstance(checked, tuple) else _draft(checked, receiving)
+    if isinstance(checked, tuple):
+        return checked
+    return drafted(checked, canonical(checked.model_dump(mode="json")), receiving)
 
 
 def check(event: object, now: datetime) -> posted.PostedEvent | tuple[Fault, ...]:
@@ -89,29 +62,6 @@ def check(event: object, now: datetime) -> posted.PostedEvent | tuple[Fault, ...
         return tuple(_fault(each) for each in error.errors(include_url=False, include_input=False)[:_MAX_FAULTS])
     faults = (*_time_faults(checked, now), *_rating_faults(getattr(checked, "rating", None)))
     return faults[:_MAX_FAULTS] or checked
-
-
-def _draft(event: posted.PostedEvent, receiving: Receiving) -> Draft:
-    record = f"{receiving.tenant_id}|{event.source}|{event.id}"
-    body = canonical(event.model_dump(mode="json"))
-    return Draft(
-        receiving=receiving,
-        event=event,
-        fact_id=_named(f"{record}|{event.version}"),
-        record_id=_named(record),
-        body_hash=hashlib.sha256(body).digest(),
-    )
-
-
-def _named(name: str) -> UUID:
-    """`uuid5(FACTS, name)` at half its cost.
-
-    >>> _named("a") == uuid5(FACTS, "a")
-    True
-    """
-    digest = hashlib.sha1(FACTS.bytes + name.encode(), usedforsecurity=False).digest()
-    number = int.from_bytes(digest[:16]) & ~(0xF000 << 64 | 0xC000 << 48)
-    return UUID(int=number | 5 << 76 | 0x8000 << 48)
 
 
 # ------------------------------------------------------------------------------------------------ faults

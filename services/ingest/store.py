@@ -19,9 +19,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from schemas.events import RatingRetracted
 from schemas.topics import RISK_ITEMS
 from services.ingest import statements as sql
+from services.ingest.draft import Draft
 from services.ingest.episodes import Course, Courses, EpisodeFull
 from services.ingest.facts import Surrogates, Written, outgoing, retracted_risk, sealed, write
-from services.ingest.handlers import Draft
 from services.ingest.models import OUTBOX
 from services.ingest.remembered import Care, Name, Remembered
 from services.platform.db import transaction

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from schemas.codec import decode, encode_fact
 from schemas.posted import PostedEvent, PostedRating
 from schemas.topics import SESSION_EVENTS
+from services.ingest.draft import Draft, Receiving
 from services.ingest.facts import Surrogates, risk_of, write
-from services.ingest.handlers import FACTS, Draft, Receiving
+from services.ingest.ids import FACTS
 
 KINDS = PostedEvent.__origin__.__args__  # type: ignore[attr-defined]  # Annotated's and the union's own
 TIMES = st.datetimes(datetime(1990, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - they get one

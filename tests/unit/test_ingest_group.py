@@ -13,8 +13,9 @@ import pytest
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from services.ingest import envelopes
+from services.ingest.draft import Draft, Receiving
 from services.ingest.group import GroupCommit
-from services.ingest.handlers import Draft, Receiving, read
+from services.ingest.handlers import read
 from services.ingest.metrics import IngestMetrics
 from services.ingest.shares import Full
 from services.ingest.store import Accepted, Store

@@ -14,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.ingest import strict_json
+from services.ingest.draft import Draft, Receiving
 from services.ingest.envelopes import from_binary, plain
 from services.ingest.episodes import Course, Courses
-from services.ingest.handlers import Draft, Receiving, read
+from services.ingest.handlers import read
 from services.platform import auth
 from services.platform.vault import Vault, VaultKeys
 from tests.clinic import rating
