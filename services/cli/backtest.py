@@ -118,6 +118,8 @@ def _tell(out: Console, found: dict[str, Any]) -> None:
         )
     if "labels" in found:
         out.print(_judged(found["labels"]["policies"]))
+        if found["labels"]["dropout"]:
+            out.print(_foretold(found["labels"]["dropout"]))
 
 
 def _burden(found: dict[str, Any]) -> Table:
@@ -137,6 +139,15 @@ def _judged(policies: dict[str, Any]) -> Table:
     for name, each in policies.items():
         figures = ("sensitivity", "false_alarms_per_clean_session", "predictive_value", "median_delay_sessions")
         table.add_row(name, *(_shown(each[figure]) for figure in figures))
+    return table
+
+
+def _foretold(seen: dict[str, Any]) -> Table:
+    about = f"dropout foretold at {seen['sessions']:,} session ends, {seen['dropouts']:,} of them the last by dropout"
+    table = Table("", "", "95 % by person", box=None, header_style="bold", title=about, title_justify="left")
+    for name in ("auc", "pr-auc", "brier", "calibration slope"):
+        each = seen[name]
+        table.add_row(name, f"{each['estimate']:.3f}", f"{each['low']:.3f}-{each['high']:.3f}")
     return table
 
 

@@ -104,7 +104,7 @@ def card_of(periods: Sequence[Period], tried: Tried, seed: int = 1) -> Card:
     return {
         "rows": {"estimate": float(tried.happened.size), "share": float(tried.happened.mean())},
         **intervals(tried, MEASURES, seed),
-        **dict(_by_decile(tried)),
+        **dict(by_decile(tried)),
         **dict(_by_session(periods, tried)),
         **dict(_audit(periods, tried)),
     }
@@ -134,7 +134,8 @@ def drawn_again(tried: Tried, seed: int, count: int) -> Iterator[tuple[Floats, M
         yield tried.logit[at], tried.happened[at]
 
 
-def _by_decile(tried: Tried) -> Iterator[tuple[str, Mapping[str, float]]]:
+def by_decile(tried: Tried) -> Iterator[tuple[str, Mapping[str, float]]]:
+    """Expected beside seen, from the least likely tenth to the likeliest."""
     order = np.argsort(tried.logit, kind="stable")
     for place, rows in enumerate(np.array_split(order, _DECILES), start=1):
         if rows.size:

@@ -14,8 +14,8 @@ from services.scoring.domain.hazard import FIRST_SESSIONS, HORIZON, Cause, Hazar
 if TYPE_CHECKING:
     from services.lab.hazard_fit import Table
 
-SHARE: Final = 0.03
-"""Of all sessions: about three words in a hundred sessions, fewer where runs of them are one."""
+SHARE: Final = 0.02
+"""Of all sessions: about two words in a hundred sessions, fewer where runs of them are one."""
 
 
 class Line(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from io import StringIO
@@ -28,7 +29,7 @@ from services.lab.hazard_fit import Period, TooFewEnds, fit, logits, tabled
 from services.lab.written import write
 from services.scoring.domain.config import ENGINE_VERSION
 from services.scoring.domain.facts import DAY, Fact, Rating
-from services.scoring.domain.hazard import Hazard, HazardModel, Off, predict, weigh
+from services.scoring.domain.hazard import Gate, Hazard, HazardModel, Off, predict, weigh
 from services.scoring.fitted import model_of
 
 BASE = fitted_file.FittedFile.model_construct(engine=ENGINE_VERSION, parameters={}, card={}, hazard=None)
@@ -237,3 +238,30 @@ def test_the_command_says_what_is_missing(tmp_path: Path) -> None:
         "fit", "dropout", "--events", str(tmp_path / "empty.ndjson"), "--out", str(tmp_path / "h.json")
     )
     assert (ended, "20 are needed" in told) == (2, True)
+
+
+def test_a_backtest_says_how_well_dropout_was_foretold(tmp_path: Path) -> None:
+    """Where labels say who dropped out: every session's chance, the last one's end; a shut gate raises no alert."""
+    made = caseload(5, datetime(2026, 1, 5, tzinfo=UTC), Clinic(clients=60, clinicians=4, weeks=60))
+    events, labels, model_file = (tmp_path / name for name in ("events.ndjson", "labels.ndjson", "hazard.json"))
+    write(made, events, labels)
+    shut = replace(model(), gate=Gate(closed_episodes=10, auc_low=0.5, slope=1.0))
+    fitted_file.write(model_file, BASE.foretelling(shut))
+    arguments = (
+        "--events",
+        str(events),
+        "--labels",
+        str(labels),
+        "--fitted",
+        str(model_file),
+        "--cores",
+        "1",
+        "--json",
+    )
+    ended, told = attune("backtest", *arguments)
+    assert ended == 0
+    found = json.loads(told[told.index("{") :])
+    left = sum(bool(label.dropped_out) for label in made.labels)
+    assert 0.7 * left <= found["labels"]["dropout"]["dropouts"] <= left
+    assert 0.5 < found["labels"]["dropout"]["auc"]["estimate"] < 0.9
+    assert "dropout-hazard" not in found["policies"]["fic-default-2"]["by_rule"]

@@ -17,10 +17,11 @@ from schemas.events import Reading as Told
 from services.alerts.adapters.contracts import rated_of
 from services.alerts.domain.decide import decide, set_off
 from services.alerts.domain.policy import Policy
-from services.alerts.domain.record import Case, Episode, Rated
+from services.alerts.domain.record import Case, Episode, Forecast, Rated
 from services.alerts.domain.wanted import Wanted
+from services.lab.backtest.chances import chances
 from services.lab.backtest.source import Known
-from services.scoring.domain import episode
+from services.scoring.domain import episode, leaving
 from services.scoring.domain.config import EngineConfig
 from services.scoring.domain.episode import EpisodeState, Snapshot
 from services.scoring.domain.facts import DAY, RATINGS, Fact
@@ -56,6 +57,8 @@ class Lived:
     """Of all instruments and raters."""
     closed: bool = False
     """Whether the record says that it ended."""
+    foretold: tuple[float, ...] = ()
+    """At the end of each session: how likely the clinic's hazard, if it has one, held it to be the last by dropout."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +108,8 @@ class _Life:
 
     def of(self, facts: Sequence[Fact]) -> Lived:
         state, snapshot = episode.start(self._terms.engine), None
-        for run in runs(facts):
+        self._lived.foretold = chances(self._terms.engine, facts)
+        for run in runs(facts, by_session=self._terms.engine.hazard is not None):
             if snapshot is not None:
                 self._decide(snapshot, run[0].recorded_at)
             state, snapshot = self._take(state, run)
@@ -141,7 +145,7 @@ class _Life:
         quiet = snapshot.silence is None or now < snapshot.silence.amber_at
         for place, policy in enumerate(self._terms.policies):
             spoke = any(self._said[each.rating_id][place] for each in ratings)
-            if spoke or self._alerts[place] or not quiet or about.missed_before_third:
+            if spoke or self._alerts[place] or not quiet or about.missed_before_third or about.forecast:
                 case = Case(about, ratings if spoke or self._alerts[place] else (), {}, self._terms.clients, as_of)
                 self._alerts[place].update({alert.alert_id: alert for alert in decide(policy, case)})
 
@@ -167,15 +171,17 @@ class _Life:
         return Session(first.occurred_at, first.clinician_id, first.instrument, first.total, spoke)
 
 
-def runs(facts: Sequence[Fact]) -> Iterator[list[Fact]]:
+def runs(facts: Sequence[Fact], *, by_session: bool = False) -> Iterator[list[Fact]]:
     """Cut before whatever changes the past, before a long silence, and after a missed session.
 
-    What was received at one moment was known together, in whatever order it stands.
+    `by_session`: between any two sessions too, because each may be told of as it ends. What was received at one moment
+    was known together, in whatever order it stands.
     """
     run: list[Fact] = []
     latest = 0
     for fact in facts:
-        if run and fact.recorded_at > run[-1].recorded_at and _parted(run, fact, latest):
+        other = by_session and fact.session_id != run[-1].session_id if run else False
+        if run and fact.recorded_at > run[-1].recorded_at and (other or _parted(run, fact, latest)):
             yield run
             run = []
         run.append(fact)
@@ -220,4 +226,12 @@ def _episode(snapshot: Snapshot) -> Episode:
         silent_amber_at=moment(silence.amber_at) if silence else None,
         silent_red_at=moment(silence.red_at) if silence else None,
         silence_reason=silence.reason if silence else None,
+        forecast=_forecast(snapshot.forecast) if snapshot.forecast else None,
     )
+
+
+def _forecast(seen: leaving.Forecast) -> Forecast | None:
+    at, said = moment(seen.at), seen.hazard
+    assert at is not None
+    about = (said.within_three, seen.line, seen.since, seen.otherwise, said.reason, seen.historical)
+    return Forecast(seen.session_id, seen.session, at, *about)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import Any, Final
 
+from services.lab.backtest.foretold import foretold
 from services.lab.backtest.judged import judge
 from services.lab.backtest.tally import PolicyTally, Tally
 
@@ -40,6 +41,7 @@ def findings(tally: Tally, policies: tuple[str, ...], budget: float) -> dict[str
             "courses_with_other_sessions": tally.labels_differ,
             "ruptures_after_the_last_session": tally.beyond,
             "policies": judge(tally.judged, policies),
+            "dropout": foretold(tally.judged),
         }
     return told
 

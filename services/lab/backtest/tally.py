@@ -62,6 +62,8 @@ class Judged(NamedTuple):
     """Of each policy: whether it said that the client was disengaging."""
     drawn: int = 0
     """Puts courses in an order that the parts do not change, so that resamples draw the same."""
+    foretold: tuple[float, ...] = ()
+    """At the end of each session: how likely the clinic's hazard held it that the client drops out."""
 
 
 @dataclass(slots=True)
@@ -151,7 +153,8 @@ class Tally:
             any(alert.kind == "disengaging" for course in courses for alert in course.alerts[place].values())
             for place in range(len(self.policies))
         )
-        self.judged.append(Judged(labelled(len(sessions), known), spoke, label.dropped_out, absent, drawn))
+        foretold = courses[0].foretold if len(courses) == 1 else ()
+        self.judged.append(Judged(labelled(len(sessions), known), spoke, label.dropped_out, absent, drawn, foretold))
 
     def _show(self, course: Lived, label: CourseLabel | None) -> None:
         """Keep a course to look at, if it is among the first."""
