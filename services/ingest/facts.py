@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -15,7 +15,7 @@ from schemas.codec import Record, encode, written_fact
 from schemas.events import Fact, RatingFact, RiskAnswered, SessionFact
 from schemas.instruments import Instrument, lookup, risk_answers
 from schemas.posted import PostedRating
-from schemas.topics import RISK_ITEMS, SESSION_EVENTS, client_key
+from schemas.topics import RISK_ITEMS, client_key
 from services.ingest.draft import Draft
 from services.platform.outbox import Lane, Outgoing
 
@@ -75,6 +75,10 @@ class Written:
         """Whether it may concern risk answers given before: a retraction does, and so does an answer to a risk item."""
         return self.draft.event.type == "rating.retracted" or bool(self.risk())
 
+    @property
+    def lane(self) -> Lane:
+        return Lane.BULK if self.draft.historical else Lane.LIVE
+
     def risk(self) -> list[RiskAnswered]:
         """The risk answers in it. Most instruments ask for none."""
         rating: PostedRating | None = getattr(self.draft.event, "rating", None)
@@ -126,14 +130,11 @@ def _asks_for_risk(key: str) -> bool:
     return isinstance(instrument, Instrument) and any(instrument.risk_items())
 
 
-def outgoing(written: Written) -> Iterator[Outgoing]:
-    """What a fact sends out: itself, and before it any risk answer."""
+def risks(written: Written) -> list[Outgoing]:
+    """The risk answers that a fact sends out beside itself."""
     draft = written.draft
     tenant = draft.receiving.tenant_id
-    for risk in written.risk():
-        yield Outgoing(tenant, draft.fact_id, Lane.RISK, RISK_ITEMS.name, sealed(risk))
-    lane = Lane.BULK if draft.historical else Lane.LIVE
-    yield Outgoing(tenant, draft.fact_id, lane, SESSION_EVENTS.name, written.record)
+    return [Outgoing(tenant, draft.fact_id, Lane.RISK, RISK_ITEMS.name, sealed(risk)) for risk in written.risk()]
 
 
 def sealed(risk: RiskAnswered) -> Record:

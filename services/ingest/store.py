@@ -2,11 +2,14 @@
 
 When the process dies before the commit, nothing happened and nobody was told otherwise. After it, everything is there:
 the same post finds itself by its key and gets the same receipt.
+
+Nearly all that comes is new. So it is written as if it were, and only where that turns out wrong is everything rolled
+back, looked up and written again; and looked up at once, for a clinic that was just seen to repeat itself.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,11 +24,11 @@ from schemas.topics import RISK_ITEMS
 from services.ingest import statements as sql
 from services.ingest.draft import Draft
 from services.ingest.episodes import Course, Courses, EpisodeFull
-from services.ingest.facts import Surrogates, Written, outgoing, retracted_risk, sealed, write
+from services.ingest.facts import Surrogates, Written, retracted_risk, risks, sealed, write
 from services.ingest.models import OUTBOX
 from services.ingest.remembered import Care, Name, Remembered
 from services.platform.db import transaction
-from services.platform.outbox import Lane, Outgoing, append
+from services.platform.outbox import Lane, Outgoing, append, packed, waking
 from services.platform.vault import Kind, Vault
 
 Verdict = Literal["created", "known", "conflict", "episode-full", "failed"]
@@ -48,23 +51,44 @@ class Store:
         self._engine = engine
         self._vault = vault
         self._remembered = Remembered()
+        self._repeating: set[UUID] = set()
         event.listen(engine.sync_engine, "connect", lambda *_: self._remembered.forget())
 
     async def accept(self, drafts: Sequence[Draft]) -> list[Accepted]:
         """Commit what is new; one verdict for each draft, in their order."""
-        verdicts: dict[int, Accepted] = {}
         by_tenant: defaultdict[UUID, list[tuple[int, Draft]]] = defaultdict(list)
         for place, draft in enumerate(drafts):
             by_tenant[draft.receiving.tenant_id].append((place, draft))
+        while True:
+            try:
+                verdicts = await self._accept(by_tenant)
+            except _Repeated as error:
+                self._repeating.add(error.tenant)  # whoever was first has committed: it is seen now
+            else:
+                return [verdicts[place] for place in range(len(drafts))]
+
+    async def _accept(self, by_tenant: Mapping[UUID, Sequence[tuple[int, Draft]]]) -> dict[int, Accepted]:
+        """In one transaction: each draft's verdict by its place."""
+        verdicts: dict[int, Accepted] = {}
         works: list[_TenantWork] = []
         async with transaction(self._engine, by_tenant) as connection:
             for tenant in sorted(by_tenant):
                 places, theirs = zip(*by_tenant[tenant], strict=True)
                 works.append(_TenantWork(connection, tenant, self._vault, self._remembered))
-                verdicts |= dict(zip(places, await works[-1].accept(theirs), strict=True))
+                found = await works[-1].accept(theirs, look=tenant in self._repeating)
+                verdicts |= zip(places, found, strict=True)
         for work in works:
             self._remembered.keep(work.names, work.cares)
-        return [verdicts[place] for place in range(len(drafts))]
+            (self._repeating.add if work.known else self._repeating.discard)(work.tenant)
+        return verdicts
+
+
+class _Repeated(Exception):
+    """What was taken for new is known: nothing that was worked out on that may be committed."""
+
+    def __init__(self, tenant: UUID) -> None:
+        super().__init__()
+        self.tenant = tenant
 
 
 def _verdict(draft: Draft, known: dict[UUID, tuple[bytes, datetime]], *, created: bool) -> Accepted:
@@ -84,19 +108,25 @@ class _TenantWork:
     tenant: UUID
     vault: Vault
     remembered: Remembered
+    known: dict[UUID, tuple[bytes, datetime]] = field(default_factory=dict)
     names: dict[Name, UUID] = field(default_factory=dict)
     cares: set[Care] = field(default_factory=set)
     """Which surrogates and episodes it saw: to be remembered, once it is committed."""
 
-    async def accept(self, drafts: Sequence[Draft]) -> list[Accepted]:
+    async def accept(self, drafts: Sequence[Draft], *, look: bool) -> list[Accepted]:
+        """The verdicts. `look`: ask first what is known; without, all is taken for new.
+
+        Raises:
+            _Repeated: some of it was not, or another door has just stored it.
+        """
         first: dict[UUID, Draft] = {}
         for draft in drafts:
             first.setdefault(draft.fact_id, draft)
-        known = await self._known(first)
-        fresh = [draft for fact_id, draft in first.items() if fact_id not in known]
+        self.known = await self._known(first) if look else {}
+        fresh = [draft for fact_id, draft in first.items() if fact_id not in self.known]
         created = await self._commit(fresh) if fresh else set[UUID]()
-        known |= {draft.fact_id: (draft.body_hash, draft.receiving.now) for draft in fresh if draft.fact_id in created}
-        # After the insert, what another process committed meanwhile is seen as well, be it what filled the episode.
+        known = self.known | {d.fact_id: (d.body_hash, d.receiving.now) for d in fresh if d.fact_id in created}
+        # Who finds no room may have had some before.
         known |= await self._known(draft.fact_id for draft in fresh if draft.fact_id not in created)
         new = {id(draft) for draft in fresh if draft.fact_id in created}
         return [_verdict(draft, known, created=id(draft) in new) for draft in drafts]
@@ -115,13 +145,12 @@ class _TenantWork:
         clinicians = await self._surrogates("clinician", named)
         courses = await self._courses(drafts, clients)
         placed = self._place(drafts, clients, clinicians, courses)
-        facts = [write(draft, who) for draft, who in placed]
-        created = await self._insert(facts)
-        new = [fact for fact in facts if fact.fact_id in created]
-        rows = [row for fact in new for row in outgoing(fact)]
-        await append(self.connection, OUTBOX, rows + await self._taken_back(new))
-        await self._write(courses.touched(), Counter(fact.who.episode_id for fact in new))
-        return created
+        facts = sorted((write(draft, who) for draft, who in placed), key=lambda each: each.fact_id)
+        if facts:
+            await self._insert(facts, courses.touched())
+            beside = [risk for fact in facts for risk in risks(fact)]
+            await append(self.connection, OUTBOX, beside + await self._taken_back(facts))
+        return {fact.fact_id for fact in facts}
 
     async def _surrogates(self, kind: Kind, references: set[str]) -> dict[str, UUID]:
         known = self.remembered.surrogates(self.tenant, kind, references)
@@ -182,12 +211,11 @@ class _TenantWork:
             return self._token("session-day", str(client), event.occurred_at.date().isoformat())
         return None
 
-    async def _insert(self, facts: Sequence[Written]) -> set[UUID]:
-        if not facts:
-            return set()
-        rows = sorted(facts, key=lambda each: each.fact_id)
-        drafts, whose = [row.draft for row in rows], [row.who for row in rows]
-        columns = {
+    async def _insert(self, facts: Sequence[Written], courses: Sequence[Course]) -> None:
+        """Ordered by their ids, as everybody does: nobody waits in a circle."""
+        drafts, whose = [row.draft for row in facts], [row.who for row in facts]
+        records = [row.record for row in facts]
+        columns: dict[str, list[Any]] = {
             "events": [draft.fact_id for draft in drafts],
             "sources": [draft.event.source for draft in drafts],
             "externals": [draft.event.id for draft in drafts],
@@ -199,10 +227,15 @@ class _TenantWork:
             "types": [draft.event.type for draft in drafts],
             "occurred": [draft.event.occurred_at for draft in drafts],
             "received": [draft.receiving.now for draft in drafts],
-            "values": [row.record.value for row in rows],
+            "values": [record.value for record in records],
+            "lanes": [row.lane for row in facts],
+            "keys": [record.key for record in records],
+            "headers": [packed(record.headers) for record in records],
         }
-        inserted = await self.connection.execute(sql.INSERT, columns | {"tenant": self.tenant})
-        return set(inserted.scalars())
+        about = {"tenant": self.tenant, **waking(OUTBOX, columns["keys"]), **_course_columns(courses)}
+        created = (await self.connection.execute(sql.COMMIT, columns | about)).scalar_one()
+        if created != len(facts):
+            raise _Repeated(self.tenant)
 
     async def _taken_back(self, new: Sequence[Written]) -> list[Outgoing]:
         """A retracted form's risk answers are taken back on their own road, whichever of the two came first."""
@@ -218,17 +251,14 @@ class _TenantWork:
             for risk in retracted_risk(RatingRetracted.model_validate_json(row.retraction), row.earlier)
         ]
 
-    async def _write(self, courses: Sequence[Course], added: Mapping[UUID, int]) -> None:
-        """`added` counts what was new: a post that another process had stored meanwhile is not counted twice."""
-        if not courses:
-            return
-        columns = {
-            "episodes": [course.episode_id for course in courses],
-            "clients": [course.client_id for course in courses],
-            "references": [course.reference for course in courses],
-            "implicits": [course.implicit for course in courses],
-            "opened": [course.opened_at for course in courses],
-            "closed": [course.closed_at for course in courses],
-            "added": [added.get(course.episode_id, 0) for course in courses],
-        }
-        await self.connection.execute(sql.WRITE_EPISODES, columns | {"tenant": self.tenant})
+
+def _course_columns(courses: Sequence[Course]) -> dict[str, list[Any]]:
+    return {
+        "courses": [course.episode_id for course in courses],
+        "course_clients": [course.client_id for course in courses],
+        "references": [course.reference for course in courses],
+        "implicits": [course.implicit for course in courses],
+        "opened": [course.opened_at for course in courses],
+        "closed": [course.closed_at for course in courses],
+        "added": [course.added for course in courses],
+    }

@@ -121,6 +121,19 @@ async def test_who_holds_the_same_clients_never_waits_in_a_circle(clinic: Door, 
     assert await run(superuser, "select count(*), sum(facts) from ingest.episode") == [(40, len(events))]
 
 
+async def test_what_is_known_does_nothing_beside_what_is_new(clinic: Door, superuser: AsyncEngine) -> None:
+    """Old and new in one batch, and an id twice: each is stored, sent and counted once, and the next post too."""
+    old, new = [rating(number=each) for each in (1, 2)], [rating(number=each) for each in (3, 4, 5)]
+    await clinic.batch(old)
+    mixed = await clinic.batch([*old, *new[:2], new[0] | {"client": "C-other"}, new[1]])
+    assert [each["status"] for each in mixed] == [200, 200, 201, 201, 409, 200]
+    assert [each["status"] for each in await clinic.batch([*new, *new])] == [200, 200, 201, 200, 200, 200]
+    assert (await clinic.post(rating(number=6))).status_code == 201
+    assert await run(superuser, "select sum(facts) from ingest.episode") == [(6,)]
+    assert await run(superuser, "select count(*), count(distinct event_id) from ingest.outbox") == [(6, 6)]
+    assert await run(superuser, "select count(*) from ingest.inbox") == [(6,)]
+
+
 async def test_more_lines_than_may_be_are_not_read(clinic: Door) -> None:
     """Ten thousand lines are a batch; of a million only as many are read as it takes to refuse them."""
     headers = clinic._headers({}) | {"Content-Type": "application/x-ndjson"}

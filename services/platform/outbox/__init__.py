@@ -4,6 +4,6 @@
 """
 
 from services.platform.outbox.relay import Observer, Relay, producer
-from services.platform.outbox.rows import Lane, OutboxColumns, Outgoing, Row, append
+from services.platform.outbox.rows import Lane, OutboxColumns, Outgoing, Row, append, packed, waking
 
-__all__ = ["Lane", "Observer", "OutboxColumns", "Outgoing", "Relay", "Row", "append", "producer"]
+__all__ = ["Lane", "Observer", "OutboxColumns", "Outgoing", "Relay", "Row", "append", "packed", "producer", "waking"]

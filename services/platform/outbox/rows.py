@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -14,7 +14,7 @@ from sqlalchemy import BigInteger, Computed, Identity, LargeBinary, SmallInteger
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
 
-from schemas.codec import Record
+from schemas.codec import Headers, Record
 from services.platform.outbox import statements as sql
 
 BUCKETS = 16
@@ -77,18 +77,30 @@ async def append(connection: AsyncConnection, table: str, rows: Sequence[Outgoin
     """Put rows into an outbox, in the caller's transaction, and wake its relays at commit."""
     if not rows:
         return
-    keys = {row.record.key for row in rows}
-    columns = {
+    columns: dict[str, list[Any]] = {
         "tenants": [row.tenant_id for row in rows],
         "events": [row.event_id for row in rows],
         "lanes": [int(row.lane) for row in rows],
         "topics": [row.topic for row in rows],
         "keys": [row.record.key for row in rows],
         "values": [row.record.value for row in rows],
-        "headers": [msgspec.msgpack.encode(row.record.headers) for row in rows],
+        "headers": [packed(row.record.headers) for row in rows],
     }
-    names = {"channel": sql.channel(table), "buckets": " ".join(str(each) for each in sorted(set(map(bucket, keys))))}
-    await connection.execute(sql.append(table), columns | names)
+    await connection.execute(sql.append(table), columns | waking(table, columns["keys"]))
+
+
+packed: Callable[[Headers], bytes] = msgspec.msgpack.Encoder().encode
+"""Headers as they are kept in a row."""
+
+
+def waking(table: str, keys: Iterable[bytes]) -> dict[str, str]:
+    """The notification that tells a table's relays of rows with these keys, as parameters of the appending statement.
+
+    >>> waking("ingest.outbox", [b"tenant:client", b"tenant:client"])
+    {'channel': 'ingest_outbox', 'buckets': '9'}
+    """
+    buckets = sorted({bucket(key) for key in set(keys)})
+    return {"channel": sql.channel(table), "buckets": " ".join(map(str, buckets))}
 
 
 def bucket(key: bytes) -> int:
