@@ -34,8 +34,7 @@ from services.platform.auth import Keys, Principal
 from services.platform.clock import Clock
 from services.platform.problems import HANDLERS, TITLES, Fault, Problem, ProblemError
 
-CLOCK_HEADER = "attune-clock"
-NO_STORE = {"Cache-Control": "no-store"}
+CLOCK_HEADER = b"attune-clock"
 _INSTANT: TypeAdapter[datetime] = TypeAdapter(Instant)
 _STATUS = {"created": 201, "known": 200, "conflict": 409, "episode-full": 422, "failed": 500}
 _REFUSALS = {
@@ -64,8 +63,9 @@ def routes(door: Door) -> APIRouter:
 
     @router.post("/events", **documents.POST_EVENT)
     async def post_event(request: Request) -> Response:
-        receiving = await _receiving(door, request)
-        event = await _single(door, request)
+        headers = _headers(request)
+        receiving = await _receiving(door, headers)
+        event = await _single(door, request, headers)
         draft = read(event, receiving)
         if not isinstance(draft, Draft):
             raise ProblemError(422, f"{len(draft)} fault(s) in the event", errors=draft)
@@ -73,10 +73,11 @@ def routes(door: Door) -> APIRouter:
 
     @router.post("/events:batch", **documents.POST_BATCH)
     async def post_batch(request: Request) -> Response:
-        receiving = await _receiving(door, request)
+        headers = _headers(request)
+        receiving = await _receiving(door, headers)
         try:
             with door.batches.taken(receiving.tenant_id):
-                return await _batch(door, request, receiving)
+                return await _batch(door, request, headers, receiving)
         except Full:
             raise _come_back("as many batches as may are being worked on") from None
 
@@ -87,9 +88,25 @@ def routes(door: Door) -> APIRouter:
         found = await receipts.find(door.engine, principal.tenant_id, event_id)
         if found is None:
             raise HTTPException(404)
-        return _json(200, found.model_dump_json().encode())
+        return Json(200, found.model_dump_json().encode())
 
     return router
+
+
+class Json(Response):
+    """An answer of ours that nobody may store. Its headers are known: the framework spells them out each time."""
+
+    media_type = "application/json"
+
+    def __init__(self, status: int, body: bytes, *, location: str | None = None) -> None:
+        self.status_code, self.body, self.background = status, body, None
+        self.raw_headers = [
+            (b"content-type", b"application/json"),
+            (b"cache-control", b"no-store"),
+            (b"content-length", str(len(body)).encode()),
+        ]
+        if location is not None:
+            self.raw_headers.append((b"location", location.encode()))
 
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -120,33 +137,35 @@ class Straight:
             answer = await endpoint(request)
         except ClientDisconnect:
             return None  # in mid-body: nothing was taken, nobody listens
-        except Exception as error:
-            told = HANDLERS.get(type(error))
-            if told is None:
-                raise
-            answer = await told(request, error)
+        except Exception as error:  # noqa: BLE001 - the outermost: whatever it is gets its answer here
+            answer = await HANDLERS.get(type(error), HANDLERS[Exception])(request, error)
         return await answer(scope, receive, send)
 
 
 # ----------------------------------------------------------------------------------------------- who and when
 
 
-async def _receiving(door: Door, request: Request) -> Receiving:
-    principal = await door.keys.authenticate(request.headers.get("authorization"))
+def _headers(request: Request) -> dict[bytes, bytes]:
+    """The first of each name: a look-up by the framework reads all of them."""
+    return dict(reversed(request.scope["headers"]))
+
+
+async def _receiving(door: Door, headers: Mapping[bytes, bytes]) -> Receiving:
+    principal = await door.keys.authenticate(headers.get(b"authorization", b"").decode("latin-1"))
     principal.require("events:write")
-    now, clock = _clock(door, request, principal)
+    now, clock = _clock(door, headers, principal)
     clinic = await door.clinics.of(principal.tenant_id)
     return Receiving(principal.tenant_id, now, clock, clinic.historical_after)
 
 
-def _clock(door: Door, request: Request, principal: Principal) -> tuple[datetime, FactClock]:
+def _clock(door: Door, headers: Mapping[bytes, bytes], principal: Principal) -> tuple[datetime, FactClock]:
     """By which clock the event is received: ours, or the feed's own."""
-    told = request.headers.get(CLOCK_HEADER)
+    told = headers.get(CLOCK_HEADER)
     if told is None:
         return door.clock.now(), "wall"
     principal.require("clock")
     try:
-        at = _INSTANT.validate_python(told)
+        at = _INSTANT.validate_python(told.decode("latin-1"))
     except ValidationError:
         raise ProblemError(400, "Attune-Clock is a date and time with its UTC offset (RFC 3339)") from None
     if not EARLIEST <= at <= door.clock.now() + BOOKED_AHEAD:
@@ -157,11 +176,11 @@ def _clock(door: Door, request: Request, principal: Principal) -> tuple[datetime
 # ---------------------------------------------------------------------------------------------------- one event
 
 
-async def _single(door: Door, request: Request) -> object:
-    kind, binary = bodies.media_type(request), "ce-specversion" in request.headers
+async def _single(door: Door, request: Request, headers: Mapping[bytes, bytes]) -> object:
+    kind, binary = bodies.media_type(headers), b"ce-specversion" in headers
     if kind not in bodies.JSON_TYPES:
         raise ProblemError(415, f"one event is {' or '.join(bodies.JSON_TYPES)}")
-    body = await bodies.read(request, most=bodies.SINGLE_BYTES, seconds=door.settings.ingest_body_seconds)
+    body = await bodies.read(request, headers, most=bodies.SINGLE_BYTES, seconds=door.settings.ingest_body_seconds)
     event = bodies.single(body)
     return envelopes.from_binary(request.headers, event) if binary else envelopes.plain(event)
 
@@ -181,8 +200,7 @@ def _answer(accepted: Accepted) -> Response:
     status = _STATUS[accepted.verdict]
     if accepted.received_at is None:
         raise ProblemError(status, _REFUSALS[accepted.verdict], errors=_place(accepted))
-    location = {"Location": f"/v1/events/{accepted.fact_id}"}
-    return _json(status, msgspec.json.encode(_receipt(accepted)), location)
+    return Json(status, msgspec.json.encode(_receipt(accepted)), location=f"/v1/events/{accepted.fact_id}")
 
 
 def _place(accepted: Accepted) -> list[Fault]:
@@ -194,20 +212,16 @@ def _receipt(accepted: Accepted) -> dict[str, Any]:
     return {"id": accepted.fact_id, "received": accepted.received_at}
 
 
-def _json(status: int, body: bytes, headers: dict[str, str] | None = None) -> Response:
-    return Response(body, status, headers=NO_STORE | (headers or {}), media_type="application/json")
-
-
 # ------------------------------------------------------------------------------------------------------ a batch
 
 
-async def _batch(door: Door, request: Request, receiving: Receiving) -> Response:
-    kind = bodies.media_type(request)
+async def _batch(door: Door, request: Request, headers: Mapping[bytes, bytes], receiving: Receiving) -> Response:
+    kind = bodies.media_type(headers)
     if kind not in bodies.ARRAY_TYPES + bodies.NDJSON_TYPES:
         raise ProblemError(415, f"a batch is {', '.join(bodies.ARRAY_TYPES + bodies.NDJSON_TYPES)}")
-    body = await bodies.read(request, most=bodies.BATCH_BYTES, seconds=door.settings.ingest_body_seconds)
+    body = await bodies.read(request, headers, most=bodies.BATCH_BYTES, seconds=door.settings.ingest_body_seconds)
     events = await asyncio.to_thread(bodies.several, body, kind)
-    return _json(200, msgspec.json.encode({"results": await _in_slices(door.group, events, receiving)}))
+    return Json(200, msgspec.json.encode({"results": await _in_slices(door.group, events, receiving)}))
 
 
 async def _in_slices(group: GroupCommit, events: Sequence[object], receiving: Receiving) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -13,6 +13,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from fastapi_offline import FastAPIOffline
+from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -70,8 +71,7 @@ def build_app(settings: IngestSettings, *, clock: Clock | None = None) -> FastAP
     app.include_router(events)
     app.router.routes.extend(health.routes(metrics.registry, {"database": lambda: db.ping(engine)}))
     app.openapi = _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way
-    app.add_middleware(api.Straight, posts=api.posts(events))
-    app.add_middleware(_Counting, metrics=metrics)
+    app.middleware_stack = _Counting(api.Straight(app.build_middleware_stack(), api.posts(events)), metrics)
     return app
 
 
@@ -99,11 +99,17 @@ class _Counting:
 
     app: ASGIApp
     metrics: IngestMetrics
+    counts: dict[int, Counter] = field(default_factory=dict)
+
+    def _count(self, status: int) -> None:
+        if status not in self.counts:
+            self.counts[status] = self.metrics.requests.labels(status)
+        self.counts[status].inc()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def counted(message: Message) -> None:
             if message["type"] == "http.response.start":
-                self.metrics.requests.labels(message["status"]).inc()
+                self._count(message["status"])
             await send(message)
 
         await self.app(scope, receive, counted if scope["type"] == "http" else send)

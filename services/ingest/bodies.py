@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import Receive
 
 from services.ingest import strict_json
 from services.platform.problems import Fault, ProblemError
@@ -20,35 +21,46 @@ NDJSON_TYPES = ("application/x-ndjson", "application/jsonl", "application/x-json
 ARRAY_TYPES = ("application/json", "application/cloudevents-batch+json")
 
 
-def media_type(request: Request) -> str:
-    return request.headers.get("content-type", "").split(";")[0].strip().lower()
+Headers = Mapping[bytes, bytes]
+"""By lower-case name."""
 
 
-async def read(request: Request, *, most: int, seconds: float) -> bytes:
+def media_type(headers: Headers) -> str:
+    return headers.get(b"content-type", b"").decode("latin-1").split(";")[0].strip().lower()
+
+
+async def read(request: Request, headers: Headers, *, most: int, seconds: float) -> bytes:
     """The whole body.
 
     Raises:
         ProblemError: 413 too large, 408 too slow, 415 encoded.
+        ClientDisconnect: nobody is there any more.
     """
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
+    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
         raise ProblemError(415, "bodies are taken as they are, not compressed")
-    length = request.headers.get("content-length", "0")
-    if length.isascii() and length.isdigit() and int(length) > most:
+    length = headers.get(b"content-length", b"0")
+    if length.isdigit() and int(length) > most:
         raise too_large(most)
     try:
         async with asyncio.timeout(seconds):
-            return await _collect(request, most)
+            return await _collect(request.receive, most)
     except TimeoutError:
         raise ProblemError(408, f"the body did not arrive within {seconds:g} seconds") from None
 
 
-async def _collect(request: Request, most: int) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > most:
+async def _collect(receive: Receive, most: int) -> bytes:
+    parts: list[bytes] = []
+    count, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        parts.append(message.get("body", b""))
+        count += len(parts[-1])
+        if count > most:
             raise too_large(most)
-    return bytes(body)
+        more = message.get("more_body", False)
+    return b"".join(parts)
 
 
 def too_large(most: int) -> ProblemError:

@@ -7,7 +7,7 @@ data breaks the transaction must not take the others down: what shares it is hal
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from time import monotonic
 from uuid import UUID
@@ -179,5 +179,5 @@ class GroupCommit:
     def _note(self, verdicts: Sequence[Accepted], seconds: float) -> None:
         self._metrics.commit_seconds.observe(seconds)
         self._metrics.group_events.observe(len(verdicts))
-        for verdict in verdicts:
-            self._metrics.events.labels(verdict.verdict).inc()
+        for verdict, count in Counter(each.verdict for each in verdicts).items():
+            self._metrics.events.labels(verdict).inc(count)
