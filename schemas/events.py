@@ -407,6 +407,18 @@ class InstrumentParameters(Contract):
     """The more evidence, the fewer; where there are none, the shipped ones apply."""
 
 
+class CurveParameters(Contract):
+    """The expected response of one outcome measure, upwards: of a beginning `x0`, `gain + per_point x0` by `sessions`.
+
+    `residual`: the SD of what is left over by then, in points (docs/clinical/off-track.md).
+    """
+
+    gain: Finite
+    per_point: Finite
+    residual: Annotated[Finite, Field(gt=0)]
+    sessions: Annotated[int, Field(ge=2)]
+
+
 class HazardCause(Contract):
     """The logit of one kind of end: of the first six sessions, then a line in `ln(t / 7)`; a weight a feature."""
 
@@ -436,6 +448,8 @@ class HazardParameters(Contract):
     dropout: HazardCause
     other_end: HazardCause
     gate: HazardGate
+    within_three: tuple[Finite, Finite] = (0.0, 1.0)
+    """Intercept and slope that make the logit of leaving within three sessions true, whatever happens until then."""
     line: Probability
     """The chance within three sessions that only few of the clinic's sessions reached."""
     card: dict[str, dict[str, Finite]] = Field(default_factory=dict)
@@ -457,5 +471,7 @@ class TenantConfig(Contract):
     parameters: dict[InstrumentKey, InstrumentParameters]
     card: dict[InstrumentKey, dict[str, Finite]] = Field(default_factory=dict)
     """The model card: what they were made from, and how well they describe it (docs/clinical/fit.md)."""
+    curves: dict[InstrumentKey, CurveParameters] = Field(default_factory=dict)
+    """The clinic's own expected responses; where there is none, the shipped one applies."""
     hazard: HazardParameters | None = None
     """The clinic's hazard of dropout, where it has one."""

@@ -14,6 +14,7 @@ from services.cli import fit_card, fit_dropout, fit_published
 from services.cli.bars import bar
 from services.cli.invocation import Invocation, invocation
 from services.cli.recorded import recorded
+from services.lab import offtrack_fit
 from services.lab.fit import ENOUGH_CLIENTS, Fitted, TooFewClients
 from services.lab.fit import fit as fit_one
 from services.lab.fit_source import Ratings, ratings
@@ -52,7 +53,10 @@ def fit(  # noqa: PLR0917 - typer passes options by name
     seed: Annotated[int, typer.Option(min=0, help="Of the simulations: the same seed, the same result.")] = 1,
     out: Annotated[Path | None, typer.Option(help="Where the parameters go, as JSON.")] = None,
 ) -> None:
-    """Fit the engine's parameters to a clinic's own ratings, of 200 clients or more, and show the model card."""
+    """Fit the engine's parameters to a clinic's own ratings, of 200 clients or more, and show the model card.
+
+    Of outcome measures, the expected response, from 300 closed episodes or more.
+    """
     if context.invoked_subcommand is not None:
         return
     made = invocation(context)
@@ -62,7 +66,11 @@ def fit(  # noqa: PLR0917 - typer passes options by name
     wanted = [_known(key) for key in instrument or ()]
     with recorded(made, events, tenant) as file_of_events:
         found = _ratings(made, file_of_events)
-    file = FittedFile.of(_fitted(made, found, wanted, seed))
+    curves = _curves(made, found, wanted)
+    fitted = _fitted(made, found, wanted, seed)
+    if not (fitted or curves):
+        raise Refused("there is nothing to fit", hint=f"{ENOUGH_CLIENTS} clients with two ratings or more are needed")
+    file = FittedFile.of(fitted, curves)
     write(out, file)
     fit_card.show(made.out, file)
     made.out.print(f"written to {out}; next: attune fit publish {out} --tenant NAME", highlight=False)
@@ -102,6 +110,16 @@ def _fitted(made: Invocation, found: Ratings, wanted: Sequence[Instrument], seed
             except TooFewClients as error:
                 made.say.print(f"{error}: the shipped parameters stay", markup=False, highlight=False)
             progress.by(1)
-    if not fitted:
-        raise Refused("there is nothing to fit", hint=f"{ENOUGH_CLIENTS} clients with two ratings or more are needed")
     return fitted
+
+
+def _curves(made: Invocation, found: Ratings, wanted: Sequence[Instrument]) -> dict[str, offtrack_fit.Fitted]:
+    """The expected response of each outcome measure, from closed episodes: of those asked for, or of all there are."""
+    curves: dict[str, offtrack_fit.Fitted] = {}
+    for each in wanted or catalogue():
+        if each.family == "outcome" and each.key in found.closed:
+            try:
+                curves[each.key] = offtrack_fit.fit(each, found.closed[each.key])
+            except offtrack_fit.TooFewEpisodes as error:
+                made.say.print(f"{error}", markup=False, highlight=False)
+    return curves

@@ -9,14 +9,21 @@ from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 
-from schemas.events import InstrumentParameters
+from schemas.events import CurveParameters, HazardParameters, InstrumentParameters
 from schemas.instruments import Instrument, UnknownInstrument, lookup
 from services.lab.fitted_file import FittedFile
+from services.scoring.domain import off_track
+from services.scoring.domain.config import upwards
+from services.scoring.domain.hazard import refusals
 from services.scoring.domain.rates import RATES
+from services.scoring.fitted import curve_of, model_of
 
 SHARES: Final = (0.05, 0.02, 0.01, 0.005)
 """Of the rates, those that policies ask for."""
 _MARGINALS: Final = (("mean", "mean"), ("standard deviation", "sd"), ("at the best score", "at_best"))
+_BEGINNINGS: Final = (0.25, 0.5)
+"""Shares of the scale, upwards, that the expected response is shown from."""
+_ENDS: Final = ("estimate", "low", "high")
 Row = tuple[str, str, str]
 
 
@@ -26,6 +33,37 @@ def show(console: Console, file: FittedFile) -> None:
         instrument = lookup(key)
         if not isinstance(instrument, UnknownInstrument):
             console.print(_panel(instrument, fitted, file.card.get(key, {})))
+    for key, curve in file.curves.items():
+        instrument = lookup(key)
+        if not isinstance(instrument, UnknownInstrument):
+            console.print(_response(instrument, curve, file.card.get(key, {})))
+    if file.hazard is not None:
+        console.print(_hazard(file.hazard))
+
+
+def _response(instrument: Instrument, curve: CurveParameters, card: Mapping[str, float]) -> Panel:
+    """What is expected by the last session of the curve, from a low and a middling beginning, beside the shipped."""
+    shipped, scale = off_track.shipped(instrument).curve, instrument.total
+    own = curve_of(curve)
+    rows: list[Row] = []
+    for intake in (scale.low + share * scale.span for share in _BEGINNINGS):
+        before, now = (_said(each.gain + each.per_point * intake) for each in (shipped, own))
+        rows.append((f"expected gain from {upwards(instrument, intake):g}", before, now))
+    rows.append(("residual SD", _said(shipped.residual), _said(own.residual)))
+    told = f"from {card.get('episodes', 0):,.0f} closed episodes, by session {curve.sessions}; points, a gain is better"
+    return Panel(Group(_table(("response", "shipped", "fitted"), rows), "", told), title=instrument.key)
+
+
+def _hazard(hazard: HazardParameters) -> Panel:
+    names = ("auc", "pr-auc", "brier", "calibration slope")
+    rows = [(name, *(_said(hazard.card.get(name, {}).get(end), places=3) for end in _ENDS)) for name in names]
+    shut = refusals(model_of(hazard).gate)
+    told = f"{hazard.gate.closed_episodes:,} closed episodes, {hazard.gate.dropouts:,} dropouts; line {hazard.line:.2f}"
+    gate = f"gate off: {'; '.join(shut)}" if shut else "gate passed: it may speak"
+    table = Table("out of sample", *_ENDS, box=None, header_style="bold")
+    for row in rows:
+        table.add_row(*row)
+    return Panel(Group(table, "", told, gate), title="dropout")
 
 
 def _panel(instrument: Instrument, fitted: InstrumentParameters, card: Mapping[str, float]) -> Panel:

@@ -21,7 +21,6 @@ from services.lab.hazard_fit import FOLDS, PENALTIES, fit
 from services.platform.errors import ConfigurationError, Refused
 from services.scoring.domain.config import ENGINE_VERSION, EngineConfig
 from services.scoring.domain.hazard import HazardModel, refusals
-from services.scoring.fitted import engine_with
 
 EPILOG: Final = """Examples:
 
@@ -54,7 +53,7 @@ def run(  # noqa: PLR0917 - typer passes options by name
         raise ConfigurationError("fitting needs scikit-learn, which is not installed", hint="pip install attune[lab]")
     with recorded(made, events, tenant) as file:
         base = _base(made, fitted, tenant)
-        found = _read(made, file, labels, engine_with(base.parameters, engine=base.engine, version=1))
+        found = _read(made, file, labels, base.model_copy(update={"hazard": None}).tried())
     with bar(made.say, "fitting", FOLDS * (len(PENALTIES) + 1) + 1, unit="models") as progress:
         model = fit(found.periods, seed=seed, told=progress.by)
     write(out, base.foretelling(model))
@@ -71,7 +70,7 @@ def _base(made: Invocation, fitted: Path | None, tenant: str | None) -> FittedFi
             return current(finish(published(made, tenant, None)))
         except Refused:
             made.say.print(f"{tenant} has no parameters of its own: the shipped ones are used", highlight=False)
-    return FittedFile.model_construct(engine=ENGINE_VERSION, parameters={}, card={}, hazard=None)
+    return FittedFile.model_construct(engine=ENGINE_VERSION)
 
 
 def _read(made: Invocation, events: Path, labels: Path | None, engine: EngineConfig) -> Courses:

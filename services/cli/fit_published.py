@@ -63,6 +63,7 @@ async def _publish(made: Invocation, file: FittedFile, name: str) -> TenantConfi
             engine=file.engine,
             parameters=file.parameters,
             card=file.card,
+            curves=file.curves,
             hazard=file.hazard,
         )
         async with transaction(engine, [tenant]) as connection:
@@ -85,7 +86,7 @@ def list_(
     for each in found:
         at = f"{each.in_force_from:%Y-%m-%d %H:%M:%S} UTC"
         told = "foretold" if each.hazard else "-"
-        table.add_row(str(each.version), at, ", ".join(each.parameters), told, str(each.engine))
+        table.add_row(str(each.version), at, ", ".join([*each.parameters, *each.curves]), told, str(each.engine))
     made.out.print(table)
 
 
@@ -107,7 +108,8 @@ async def published(made: Invocation, tenant: str, version: int | None) -> Fitte
     if not found:
         raise Refused(f"{tenant} has no such version", hint=f"attune fit list --tenant {tenant}")
     last = found[-1]
-    return FittedFile(engine=last.engine, parameters=last.parameters, card=last.card, hazard=last.hazard)
+    parts = ("engine", "parameters", "card", "curves", "hazard")
+    return FittedFile(**{name: getattr(last, name) for name in parts})
 
 
 async def _versions(made: Invocation, name: str) -> list[TenantConfig]:

@@ -21,11 +21,23 @@ _MOST_PARTS: Final = 200
 
 @dataclass(slots=True)
 class Ratings:
-    """By instrument, the courses: totals upwards, in the order of care. `refused`: lines that are no event."""
+    """By instrument, the courses: totals upwards, in the order of care. `refused`: lines that are no event.
+
+    `closed`: the same of outcomes over whole episodes that have ended, whoever the clinician was.
+    """
 
     series: defaultdict[str, list[list[float]]] = field(default_factory=lambda: defaultdict(list))
+    closed: defaultdict[str, list[list[float]]] = field(default_factory=lambda: defaultdict(list))
     refused: int = 0
     first_fault: Fault | None = None
+
+    def take(self, course: Course) -> None:
+        """One course of care."""
+        for instrument, totals in stretches(course.observations):
+            self.series[instrument].append(totals)
+        if course.opening[1] is not None:
+            for instrument, totals in _outcomes(course.observations).items():
+                self.closed[instrument].append(totals)
 
     def refuse(self, fault: Fault) -> None:
         self.refused += 1
@@ -46,25 +58,36 @@ def ratings(events: Path, told: Callable[[int], None] = lambda _: None) -> Ratin
                 if isinstance(known, Fault):
                     found.refuse(known)
                     continue
-                for instrument, totals in courses(known):
-                    found.series[instrument].append(totals)
+                for course in courses(known):
+                    found.take(course)
             told(part.stat().st_size)
     return found
 
 
-def courses(known: Known) -> Iterator[tuple[str, list[float]]]:
-    """One client's courses by instrument, each with one clinician: with another one, baselines begin anew."""
+def courses(known: Known) -> Iterator[Course]:
+    """One client's courses of care."""
     by_episode: defaultdict[str, list[Fact]] = defaultdict(list)
     for episode, fact in known.facts:
         by_episode[episode].append(fact)
     for facts in by_episode.values():
         dropped = {fact.drops for fact in facts if fact.drops}
-        course = Course.of([fact for fact in facts if fact.fact_id not in dropped])
-        yield from _stretches(course.observations)
+        yield Course.of([fact for fact in facts if fact.fact_id not in dropped])
 
 
-def _stretches(observations: Iterable[Observation]) -> Iterator[tuple[str, list[float]]]:
-    """As the engine parts them: a rating that names nobody goes on where the last one was."""
+def _outcomes(observations: Iterable[Observation]) -> dict[str, list[float]]:
+    scores = defaultdict[str, list[float]](list)
+    for seen in observations:
+        instrument, total = lookup(seen.rating.instrument), _total(seen)
+        if total is not None and not isinstance(instrument, UnknownInstrument) and instrument.family == "outcome":
+            scores[instrument.key].append(total)
+    return scores
+
+
+def stretches(observations: Iterable[Observation]) -> Iterator[tuple[str, list[float]]]:
+    """By instrument, each with one clinician, as the engine parts them: with another one, baselines begin anew.
+
+    A rating that names nobody goes on where the last one was.
+    """
     open_: dict[str, tuple[str | None, list[float]]] = {}
     for seen in observations:
         total = _total(seen)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Final, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from schemas.events import Contract, Finite, HazardParameters, InstrumentKey, InstrumentParameters
+from schemas.events import Contract, CurveParameters, Finite, HazardParameters, InstrumentKey, InstrumentParameters
 from schemas.instruments import UnknownInstrument, lookup
+from services.lab import offtrack_fit
 from services.lab.fit import Fitted
 from services.platform.errors import AttuneError
 from services.scoring.domain.config import ENGINE_VERSION, EngineConfig
 from services.scoring.domain.hazard import HazardModel
+from services.scoring.domain.off_track import Curve
 from services.scoring.fitted import engine_with, model_of
 
 TRIED: Final = 1
@@ -34,22 +36,29 @@ class FittedFile(Contract):
     engine: Annotated[int, Field(ge=1)]
     parameters: dict[InstrumentKey, InstrumentParameters] = Field(default_factory=dict)
     card: dict[InstrumentKey, dict[str, Finite]] = Field(default_factory=dict)
+    curves: dict[InstrumentKey, CurveParameters] = Field(default_factory=dict)
     hazard: HazardParameters | None = None
 
     @model_validator(mode="after")
     def _plausible(self) -> Self:
-        if not self.parameters and self.hazard is None:
-            raise ValueError("parameters: of one instrument at least, or a hazard")
+        if not (self.parameters or self.curves or self.hazard):
+            raise ValueError("parameters: of one instrument at least, or curves, or a hazard")
         if self.hazard is not None:
             model_of(self.hazard)
         for key, each in self.parameters.items():
             fault = _fault(key, each)
             if fault:
                 raise ValueError(f"parameters.{key}: {fault}")
+        for key in self.curves:
+            instrument = lookup(key)
+            if isinstance(instrument, UnknownInstrument) or instrument.family != "outcome":
+                raise ValueError(f"curves.{key}: an outcome measure that is known")
         return self
 
     @classmethod
-    def of(cls, fitted: Iterable[Fitted]) -> Self:
+    def of(cls, fitted: Iterable[Fitted], curves: Mapping[str, offtrack_fit.Fitted] | None = None) -> Self:
+        """Of what `fit` and `offtrack_fit` found."""
+        found = dict(curves or {})
         made = {
             each.instrument: (InstrumentParameters(mu0=each.mu0, sb=each.sb, sw=each.sw, rates=each.rates), each.card)
             for each in fitted
@@ -57,8 +66,14 @@ class FittedFile(Contract):
         return cls(
             engine=ENGINE_VERSION,
             parameters={key: parameters for key, (parameters, _) in made.items()},
-            card={key: card for key, (_, card) in made.items()},
+            card={key: card for key, (_, card) in made.items()} | {key: dict(each.card) for key, each in found.items()},
+            curves={key: _curve(each.config.curve) for key, each in found.items()},
         )
+
+    def tried(self) -> EngineConfig:
+        """The engine with all of it."""
+        about = {"engine": self.engine, "version": TRIED}
+        return engine_with(self.parameters, **about, curves=self.curves, hazard=self.hazard)
 
     def foretelling(self, model: HazardModel) -> Self:
         """The same with a hazard of dropout that was made with these parameters."""
@@ -107,8 +122,7 @@ def engine_of(path: Path) -> EngineConfig:
     Raises:
         BadFittedFile: it is not there, is not what `attune fit` writes, or was fitted with another engine.
     """
-    file = current(read(path))
-    return engine_with(file.parameters, engine=file.engine, version=TRIED, hazard=file.hazard)
+    return current(read(path)).tried()
 
 
 def current(file: FittedFile) -> FittedFile:
@@ -120,6 +134,11 @@ def current(file: FittedFile) -> FittedFile:
     if file.engine != ENGINE_VERSION:
         raise BadFittedFile(f"fitted with engine {file.engine}, this is engine {ENGINE_VERSION}", hint="fit again")
     return file
+
+
+def _curve(found: Curve) -> CurveParameters:
+    numbers = {name: round(getattr(found, name), 6) for name in ("gain", "per_point", "residual")}
+    return CurveParameters(**numbers, sessions=found.sessions)
 
 
 def _fault(key: str, given: InstrumentParameters) -> str:

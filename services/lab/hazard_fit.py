@@ -102,7 +102,11 @@ def fit(periods: Iterable[Period], *, seed: int = 1, told: Told = lambda _: None
     )
     found = line(model, table, tried, logits(model, table, model.other_end))
     return replace(
-        model, gate=gate, line=found.value, card={"penalty": {"estimate": penalty}, "line": found.card, **seen_card}
+        model,
+        gate=gate,
+        within_three=found.within_three,
+        line=found.value,
+        card={"penalty": {"estimate": penalty}, "line": found.card, **seen_card},
     )
 
 

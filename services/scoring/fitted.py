@@ -18,13 +18,14 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord
 
 from schemas import codec
 from schemas.errors import ContractError
-from schemas.events import HazardParameters, InstrumentParameters, TenantConfig
+from schemas.events import CurveParameters, HazardParameters, InstrumentParameters, TenantConfig
 from schemas.instruments import Prior, Source
 from schemas.topics import TENANT_CONFIGS
 from services.platform import kafka, logs
 from services.platform.forever import forever
 from services.scoring.domain.config import DEFAULT, ENGINE_VERSION, EngineConfig
 from services.scoring.domain.hazard import Cause, Gate, HazardModel
+from services.scoring.domain.off_track import Curve
 from services.scoring.domain.pinning import InForce
 from services.scoring.settings import ScoringSettings
 from services.scoring.wire import micros
@@ -40,9 +41,10 @@ def engine_with(
     *,
     engine: int,
     version: int,
+    curves: Mapping[str, CurveParameters] | None = None,
     hazard: HazardParameters | None = None,
 ) -> EngineConfig:
-    """The shipped engine with a clinic's own parameters.
+    """The shipped engine with a clinic's own parameters, expected responses and hazard of dropout.
 
     `rates` are about the evidence of the `engine` they were fitted with: another one keeps the shipped ones. So is a
     hazard of dropout: with another engine there is none.
@@ -54,8 +56,13 @@ def engine_with(
         priors=tuple(priors.items()),
         rates=tuple(rates.items()),
         fitted_version=version,
+        curves=tuple((key, curve_of(each)) for key, each in sorted((curves or {}).items())),
         hazard=model_of(hazard) if hazard is not None and hazard.engine == ENGINE_VERSION else None,
     )
+
+
+def curve_of(published: CurveParameters) -> Curve:
+    return Curve(published.gain, published.per_point, published.residual, published.sessions, FITTED)
 
 
 def model_of(published: HazardParameters) -> HazardModel:
@@ -73,6 +80,7 @@ def model_of(published: HazardParameters) -> HazardModel:
         published.means,
         published.scales,
         gate=Gate(**published.gate.model_dump()),
+        within_three=published.within_three,
         line=published.line,
         card=published.card,
         **causes,
@@ -92,7 +100,7 @@ class FittedEngines:
         """Know one version more; a version never changes."""
         tenant = str(config.tenant_id)
         about = {"engine": config.engine, "version": config.version}
-        engine = engine_with(config.parameters, **about, hazard=config.hazard)
+        engine = engine_with(config.parameters, **about, curves=config.curves, hazard=config.hazard)
         self._known[tenant][config.version] = InForce(micros(config.in_force_from), engine)
         self._versions[tenant] = tuple(each for _, each in sorted(self._known[tenant].items()))
 

@@ -26,13 +26,14 @@ from services.lab.generator import simulate
 from services.lab.hazard_card import auc, average_precision
 from services.lab.hazard_courses import periods as simulated
 from services.lab.hazard_fit import Period, TooFewEnds, fit, logits, tabled
+from services.lab.hazard_line import within
 from services.lab.written import write
 from services.scoring.domain.config import ENGINE_VERSION
 from services.scoring.domain.facts import DAY, Fact, Rating
 from services.scoring.domain.hazard import Gate, Hazard, HazardModel, Off, predict, weigh
 from services.scoring.fitted import model_of
 
-BASE = fitted_file.FittedFile.model_construct(engine=ENGINE_VERSION, parameters={}, card={}, hazard=None)
+BASE = fitted_file.FittedFile.model_construct(engine=ENGINE_VERSION)
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 LOGINS = DATA / "g-icbt" / "interactions.csv"
 TRIAL = DATA / "btheb" / "BtheB.csv"
@@ -54,6 +55,17 @@ def test_the_arrays_say_what_the_domain_says() -> None:
     found = logits(model(), tabled(rows()))[:40]
     alone = [sum(value for _, value in weigh(model(), each.features).contributions) for each in rows()[:40]]
     assert found == pytest.approx(alone)
+
+
+def test_chances_within_three_are_the_domains_and_come_true() -> None:
+    """In arrays as for one; made true, those that stand at the line or above it come about as often as they say."""
+    table = tabled(rows())
+    raw = replace(model(), within_three=(0.0, 1.0))
+    found = within(raw, table.session, logits(raw, table), logits(raw, table, raw.other_end))
+    assert found[:40] == pytest.approx([weigh(raw, each.features).within_three for each in rows()[:40]])
+    line = model().card["line"]
+    assert line["expected"] == pytest.approx(line["seen"], abs=0.12)
+    assert line["seen"] > line["seen of all"]
 
 
 def test_a_card_has_discrimination_calibration_and_an_audit() -> None:

@@ -17,9 +17,10 @@ from services.lab import alike
 from services.lab.calibration import Size, of_clinic
 from services.lab.fit import TooFewClients, fit
 from services.lab.fit_source import ratings
-from services.lab.fitted_file import read
+from services.lab.fitted_file import engine_of, read
 from services.lab.generator import simulate
-from services.scoring.domain.config import upwards
+from services.scoring.domain import off_track
+from services.scoring.domain.config import SeriesConfig, series_config, upwards
 
 
 def instrument(key: str = "srs@3") -> Instrument:
@@ -89,6 +90,25 @@ def test_the_command_writes_what_it_shows_and_the_same_each_time(
     assert card["log_likelihood_a_rating"] >= card["log_likelihood_a_rating_shipped"]
     assert card["mean_simulated"] == pytest.approx(card["mean_real"], abs=0.5)
     assert "log-likelihood of a rating" in attune("fit", "show", str(tmp_path / "one"))
+
+
+def test_expected_responses_come_from_closed_episodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everybody gains about six points at once: so the clinic's own curve says, where the shipped one expects less."""
+    monkeypatch.setattr(alike, "SIMULATED", 1_000)
+    events = []
+    for client in range(310):
+        name, intake = f"C-{client}", 10.0 + client % 12
+        totals = (intake, intake + 4 + client % 5, intake + 8 + client % 7)
+        events += [rating(name, 1 + 7 * at, total, instrument="ors@1") for at, total in enumerate(totals)]
+        events.append({"type": "episode.closed", "id": name, "client": name, "occurred_at": "2026-03-20T10:00:00Z"})
+    path, out = written(tmp_path, events), tmp_path / "fitted.json"
+    said = attune("fit", "--events", str(path), "--instrument", "ors@1", "--out", str(out))
+    assert "from 310 closed episodes" in said
+    own = series_config(engine_of(out), "ors@1")
+    assert isinstance(own, SeriesConfig)
+    assert own.off_track is not None
+    shipped = off_track.shipped(instrument("ors@1")).curve
+    assert off_track.expected(shipped, 10.0, 2) < 15.0 < off_track.expected(own.off_track.curve, 10.0, 2) < 17.0
 
 
 @pytest.mark.parametrize(

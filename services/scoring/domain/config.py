@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import erfc, exp, hypot, pi, sqrt
 from typing import Final
@@ -84,6 +84,8 @@ class EngineConfig:
     rates: tuple[tuple[str, tuple[tuple[float, float], ...]], ...] = ()
     fitted_version: int = 0
     """The version of the clinic's fitted `priors`; 0 where the registry's apply."""
+    curves: tuple[tuple[str, off_track.Curve], ...] = ()
+    """The clinic's own expected responses, by instrument."""
     hazard: hazard.HazardModel | None = None
     """The clinic's own; without one nothing is said of how likely it is that a client leaves."""
 
@@ -172,7 +174,7 @@ def series_config(engine: EngineConfig, instrument_key: str) -> SeriesConfig | U
         repair=repair.scaled(instrument.total),
         sequences=sequences.scaled(instrument.total),
         quality=quality.Config(instrument.total, silent_from=SILENT_FROM),
-        off_track=off_track.shipped(instrument) if instrument.family == "outcome" else None,
+        off_track=_off_track(engine, instrument) if instrument.family == "outcome" else None,
         discrepancy=discrepancy.of_form(instrument, prior) if instrument.family == "alliance" else None,
         strain_rate=engine.change.strain_rate,
         strain_drop=round(engine.change.strain_drop_share * instrument.total.span, 6),
@@ -229,6 +231,11 @@ def rupture_config(engine: EngineConfig, instrument: Instrument, prior: Prior) -
         grid_points=change.grid_points,
         rates={**RATES, **dict(engine.rates)}.get(instrument.key, ()),
     )
+
+
+def _off_track(engine: EngineConfig, instrument: Instrument) -> off_track.Config:
+    shipped = off_track.shipped(instrument)
+    return replace(shipped, curve=dict(engine.curves).get(instrument.key, shipped.curve))
 
 
 def _leaving(instrument: Instrument, prior: Prior) -> hazard.Config:

@@ -96,14 +96,8 @@ def step(config: Config, state: State, score: float, change: float | None) -> St
     """Take in one rating, and the probability that it brought a change (`rupture.Evidence.probability`)."""
     stands = None if state.strain is None else _STANDS * state.strain
     known = [each for each in (stands, change) if each is not None]
-    return State(
-        state.ratings + 1,
-        state.total + score,
-        max(known, default=None),
-        score,
-        _own(config, state),
-        change,
-    )
+    strain = max(known, default=None)
+    return State(state.ratings + 1, state.total + score, strain, score, _own(config, state), change)
 
 
 def features(config: Config, state: State, ended: Ended) -> Features:
@@ -176,6 +170,8 @@ class HazardModel:
     dropout: Cause
     other_end: Cause
     gate: Gate
+    within_three: tuple[float, float] = (0.0, 1.0)
+    """Intercept and slope that make the logit of leaving within three true: until then much may change."""
     line: float = 1.0
     """The chance within three sessions that only few of the clinic's sessions reached: policy speaks of those."""
     card: Mapping[str, Mapping[str, float]] = field(default_factory=dict, compare=False)
@@ -239,9 +235,10 @@ def predict(model: HazardModel, features: Features) -> Hazard | Off:
 def weigh(model: HazardModel, features: Features) -> Hazard:
     """The hazard, whether the gate is open or not: for the laboratory, never for a clinician."""
     parts = tuple(_contributions(model, model.dropout, features))
+    now = _logistic(sum(value for _, value in parts))
     return Hazard(
-        next=_logistic(sum(value for _, value in parts)),
-        within_three=_within(model, features),
+        next=now,
+        within_three=max(now, _within(model, features)),
         contributions=parts,
         reason=_reason(parts[1:]),
     )
@@ -272,7 +269,8 @@ def _within(model: HazardModel, features: Features) -> float:
         )
         left += staying * dropout
         staying *= (1 - dropout) * (1 - other)
-    return left
+    intercept, slope = model.within_three
+    return _logistic(intercept + slope * log(left / (1 - left))) if 0 < left < 1 else left
 
 
 def _logistic(logit: float) -> float:
