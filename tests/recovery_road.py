@@ -30,6 +30,7 @@ from services.cli.app import run
 from services.cli.invocation import Invocation
 from services.ingest.metrics import RelayMetrics
 from services.ingest.models import OUTBOX
+from services.ingest.rebuild import Rebuilder
 from services.ingest.reconcile import Reconciler
 from services.ingest.relay.observer import PublicationNotes
 from services.ingest.settings import IngestSettings, RelaySettings
@@ -131,6 +132,10 @@ class SmallRoad:
             yield running
             running.send(signal.SIGTERM)  # killed, its partitions would be nobody's for as long as a session lasts
             await running.ended(WITHIN)
+
+    def rebuilder(self) -> Rebuilder:
+        settings = self.settings(RelaySettings, "attune_relay")
+        return Rebuilder(settings, self.engine("attune_relay"), RelayMetrics())
 
     def reconciler(self, age_seconds: float = 0) -> Reconciler:
         settings = self.settings(RelaySettings, "attune_relay")

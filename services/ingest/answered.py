@@ -38,7 +38,7 @@ async def until_answered(settings: Settings, engine: AsyncEngine, behind: Told =
 
     `behind` is told, now and then, how many records scoring or the receipts' tail have still to read.
     """
-    async with _looker(settings) as looker:
+    async with looking(settings) as looker:
         facts = await ends(settings, looker, SESSION_EVENTS)
         await _until_read(looker, facts, lambda: _committed(looker, facts), behind)
         answers = await ends(settings, looker, *ANSWERS)
@@ -55,7 +55,7 @@ async def _until_read(
 
 
 @asynccontextmanager
-async def _looker(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
+async def looking(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
     """A client that may ask for scoring's offsets, and never joins its group."""
     looker = kafka.consumer(settings, group=SCORING_GROUP)
     try:

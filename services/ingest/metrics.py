@@ -62,6 +62,7 @@ class RelayMetrics:
     oldest_seconds: Gauge = field(init=False)
     rounds: Counter = field(init=False)
     republished: Counter = field(init=False)
+    changelogs_lost: Counter = field(init=False)
     scoring_behind: Gauge = field(init=False)
 
     def __post_init__(self) -> None:
@@ -71,6 +72,11 @@ class RelayMetrics:
         )
         self.republished = Counter(
             "attune_relay_republished", "Facts published again because nothing had answered them", registry=own
+        )
+        self.changelogs_lost = Counter(
+            "attune_relay_changelogs_lost",
+            "Partitions of scoring's changelog that ended before where they had: everything is published again",
+            registry=own,
         )
         self.published = Counter("attune_relay_published", "Records acknowledged by Kafka", ["topic"], registry=own)
         self.failures = Counter("attune_relay_failures", "Rounds that failed and are tried again", registry=own)

@@ -125,6 +125,17 @@ class Reconciliation(Base):
     watermark: Mapped[datetime]
 
 
+class ChangelogEnd(Base):
+    """Where a partition of scoring's changelog was seen to end: it never ends earlier, unless it was lost."""
+
+    __tablename__ = "changelog_end"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    topic: Mapped[str] = mapped_column(String(200), primary_key=True)
+    partition: Mapped[int] = mapped_column(Integer, primary_key=True)
+    next_offset: Mapped[int] = mapped_column(BigInteger)
+
+
 class Replay(Base):
     """A replay and how far it came: `at_*` is the last fact published again, in the order of the replay."""
 

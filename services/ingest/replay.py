@@ -61,11 +61,13 @@ class Scope:
 
     tenant: UUID | None = None
     client: UUID | None = None
+    title: str = ""
 
     @property
     def name(self) -> str:
         """Under which a replay is found again."""
-        return " ".join(["all" if self.tenant is None else "of", *(str(each) for each in self._parts.values())])
+        whose = ["all" if self.tenant is None else "of", *(str(each) for each in self._parts.values())]
+        return self.title or " ".join(whose)
 
     @property
     def _parts(self) -> dict[str, UUID]:

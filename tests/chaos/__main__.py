@@ -16,7 +16,7 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
-from tests.chaos import between, clocks, disks, overload, poison
+from tests.chaos import between, clocks, deletion, disks, overload, poison
 from tests.chaos.faults import OURS, PARTS, ended, frozen, killed
 from tests.chaos.load import Load, care
 from tests.chaos.power import power_cut
@@ -79,6 +79,7 @@ SCENARIOS: dict[str, Scenario] = {
     "ended in order": Scenario(restarts, most=12),
     "scaled out and in": Scenario(scale),
     "power cut": Scenario(power_cuts),
+    **deletion.SCENARIOS,
     **between.SCENARIOS,
     **clocks.SCENARIOS,
     **disks.SCENARIOS,

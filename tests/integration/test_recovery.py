@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from schemas.topics import EPISODES_CHANGELOG
 from services.alerts.adapters.decisions import Decisions
 from services.alerts.domain.policy import DEFAULT
 from services.alerts.metrics import AlertsMetrics
@@ -15,7 +16,9 @@ from services.alerts.switch import Switch
 from services.ingest import replay
 from services.ingest.replay import Scope
 from services.local.stack import LocalStack
+from services.platform import kafka
 from services.platform.clock import SystemClock
+from services.platform.settings import Settings
 from tests.recovery_road import SmallRoad
 from tests.whole_road import ratings
 
@@ -99,6 +102,29 @@ async def test_a_killed_replay_goes_on_where_it_stopped(road: SmallRoad) -> None
     assert await road.ask(appended)
     assert await road.ask("select count(*) from ingest.replay where finished_at is not null") == 1
     await engine.dispose()
+
+
+async def test_a_changelog_deleted_alone_is_noticed(road: SmallRoad) -> None:
+    """Every fact is published again, once, also where the relay dies in the middle of it."""
+    rebuilder = road.rebuilder()
+    await road.post(ratings(4, 5))
+    await road.ask("delete from ingest.outbox")
+    await _write(rebuilder.settings, EPISODES_CHANGELOG.name)
+    assert await rebuilder.turn() == 0
+    await road.recreate_topics(EPISODES_CHANGELOG.name)
+    assert await rebuilder.turn() == road.posted
+    await road.ask("update ingest.replay set finished_at = null, done = 0, at_event = null")  # it died at its beginning
+    assert await rebuilder.turn() == road.posted
+    assert await rebuilder.turn() == 0
+    assert await road.ask("select count(*) = 2 * 20 and count(distinct event_id) = 20 from ingest.outbox")
+
+
+async def _write(settings: Settings, topic: str) -> None:
+    """One record."""
+    producer = kafka.producer(settings)
+    await producer.start()
+    await producer.send_and_wait(settings.topic(topic), b"a state", key=b"of an episode")
+    await producer.stop()
 
 
 async def test_what_kafka_lost_comes_back(road: SmallRoad, stack: LocalStack) -> None:

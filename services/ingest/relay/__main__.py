@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.ingest.metrics import RelayMetrics
 from services.ingest.models import OUTBOX
+from services.ingest.rebuild import Rebuilder
 from services.ingest.reconcile import Reconciler
 from services.ingest.relay.downstream import Downstream
 from services.ingest.relay.observer import PublicationNotes
@@ -32,11 +33,12 @@ async def _serve(stop: asyncio.Event) -> None:
     serving = asyncio.create_task(probes.serve())
     counting = asyncio.create_task(forever("relay.backlog", lambda: _count(engine, metrics), pause=COUNT_SECONDS))
     reconciling = asyncio.create_task(Reconciler(settings, engine, metrics).run())
+    rebuilding = asyncio.create_task(Rebuilder(settings, engine, metrics).run())
     downstream = Downstream(settings, metrics)
     looking = asyncio.create_task(downstream.run())
     await _publish(settings, engine, metrics, downstream, stop)
     probes.should_exit = True
-    for beside in (counting, reconciling, looking):
+    for beside in (counting, reconciling, rebuilding, looking):
         beside.cancel()
     await downstream.close()
     await serving
