@@ -72,9 +72,13 @@ def nothing(_app: ScoringApp) -> None:
 
 
 async def ours(
-    settings: ScoringSettings, core: str, total: int, prepare: Callable[[ScoringApp], None] = nothing
+    settings: ScoringSettings,
+    core: str,
+    total: int,
+    prepare: Callable[[ScoringApp], None] = nothing,
+    between: tuple[float, float] = (0, 1),
 ) -> float:
-    """Seconds from the first record fetched to the last one settled."""
+    """Events a second from the first record fetched to the last one settled, or between two parts of the run."""
 
     def make(of: ScoringSettings, app: ScoringApp) -> Scorer:
         table = Table(app.episodes.data.get, app.episodes.apply_changelog_batch)
@@ -85,13 +89,17 @@ async def ours(
     running = asyncio.create_task(app.start())
     while not any(lane.backlog or lane.settled for lane in app.lanes.lanes.values()):  # noqa: ASYNC110 - looked at from outside
         await asyncio.sleep(0.001)
-    began = time.perf_counter()
-    while app.metrics.events._value.get() < total:  # noqa: ASYNC110 - likewise
-        await asyncio.sleep(0.002)
-    seconds = time.perf_counter() - began
+    (before, began), (after, ended) = [await _settled(app, part * total) for part in between]
     await app.stop()
     running.cancel()
-    return seconds
+    return (after - before) / (ended - began)
+
+
+async def _settled(app: ScoringApp, count: float) -> tuple[float, float]:
+    """How many are settled, and when, once so many are."""
+    while (settled := app.metrics.events._value.get()) < count:  # noqa: ASYNC110 - looked at from outside
+        await asyncio.sleep(0.002)
+    return settled, time.perf_counter()
 
 
 # ---------------------------------------------------------------------------------------------------- the peer
@@ -118,6 +126,7 @@ class Bare:
         self.table.update((change.key, change.value) for change in changes)
 
     async def run(self, total: int) -> float:
+        """Events a second, likewise."""
         topic, count = self.settings.topic(SESSION_EVENTS.name), self.settings.kafka_partitions
         consumer = kafka.consumer(self.settings, group="bare", max_poll_records=8 * self.settings.scoring_chunk_records)
         await consumer.start()
@@ -152,7 +161,7 @@ class Bare:
             task.cancel()
         await asyncio.gather(*(each.stop() for each in producers))
         await consumer.stop()
-        return seconds
+        return total / seconds
 
     async def _commit(self, consumer: AIOKafkaConsumer, topic: str) -> None:
         while True:
@@ -163,8 +172,8 @@ class Bare:
 
 async def _main(kind: str, core: str, total: int) -> None:
     settings = ScoringSettings()
-    seconds = await (ours(settings, core, total) if kind == "ours" else Bare(settings, core).run(total))
-    sys.stdout.write(f"{total / seconds}\n")
+    rate = await (ours(settings, core, total) if kind == "ours" else Bare(settings, core).run(total))
+    sys.stdout.write(f"{rate}\n")
 
 
 if __name__ == "__main__":
