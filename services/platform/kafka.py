@@ -47,7 +47,7 @@ def producer(settings: Settings, *, transactional_id: str | None = None, **optio
         "enable_idempotence": True,
         "acks": "all",
         "linger_ms": 2,
-        "compression_type": "lz4",
+        "compression_type": "zstd",  # aiokafka has lz4 at its slowest level: a fifth as fast, and larger
         "max_request_size": MAX_MESSAGE_BYTES,
     }
     if transactional_id:
