@@ -16,7 +16,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 from aiokafka import ConsumerRecord, TopicPartition
-from sqlalchemy import TextClause
+from sqlalchemy import text
 from sqlalchemy.dialects.postgresql.asyncpg import dialect
 
 from schemas.topics import ALLIANCE_SCORES
@@ -91,13 +91,13 @@ async def _connect(url: str) -> asyncpg.Connection:
     return await asyncpg.connect(url.replace("+asyncpg", ""))
 
 
-def _positional(statement: TextClause) -> tuple[str, list[str]]:
+def _positional(statement: str) -> tuple[str, list[str]]:
     """One of ours as the driver takes it, and its parameters in their order."""
-    compiled = statement.compile(dialect=dialect())  # type: ignore[no-untyped-call]  # SQLAlchemy does not say
+    compiled = text(statement).compile(dialect=dialect())  # type: ignore[no-untyped-call]  # SQLAlchemy does not say
     return str(compiled), list(compiled.positiontup or ())
 
 
-EPISODES, READINGS = _positional(sql.UPSERT_EPISODES), _positional(sql.UPSERT_READINGS)
+EPISODES, READINGS = _positional(sql.KEEP_EPISODES), _positional(sql.KEEP_READINGS)
 
 
 async def bare(settings: AlertsSettings, saw: Callable[[int], float | None], url: str, reference: Reference) -> float:
@@ -112,12 +112,14 @@ async def bare(settings: AlertsSettings, saw: Callable[[int], float | None], url
         fetched = await consumer.getmany(timeout_ms=200, max_records=settings.alerts_batch_records)
         records = [record for each in fetched.values() for record in each]
         said = [(decode(record.value), record.value.decode()) for record in records]
+        shares = {table: reference.share(table, taken, taken + len(records)) for table in DECIDED}
         async with connection.transaction():
             tenants = {each.tenant_id for each, _ in said}
+            tenants |= {row["tenant_id"] for rows in shares.values() for row in rows}
             await connection.execute("select set_config('app.tenants', $1, true)", tenants_setting(tenants))
             await _write(connection, said)
             for table, columns in DECIDED.items():
-                await _insert(connection, table, columns, reference.share(table, taken, taken + len(records)))
+                await _insert(connection, table, columns, shares[table])
             await _advance(connection, topic, [each[-1] for each in fetched.values()])
         taken += len(records)
         found = saw(taken)

@@ -13,12 +13,12 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from schemas import events
-from services.alerts.adapters import mirror, owners, policies, risk, shadow
+from services.alerts.adapters import mirror, policies, risk, shadow
 from services.alerts.adapters import statements as sql
 from services.alerts.adapters.contracts import rated_of
 from services.alerts.adapters.decisions import ClinicNow, Decisions
 from services.alerts.adapters.mirror import EpisodeSnapshot, Reading, ReadingWithdrawn
-from services.alerts.adapters.offsets import Progress, advance
+from services.alerts.adapters.offsets import Progress, advance, columns
 from services.alerts.domain.decide import fires
 from services.platform.clock import Clock
 from services.platform.db import is_transient, transaction
@@ -97,11 +97,8 @@ class Taker:
         Raises:
             Overtaken: another consumer has gone on from these offsets: what this one read is its business no more.
         """
-        tenants = batch.tenants
-        async with transaction(self.engine, tenants) as connection:
-            await advance(connection, batch.progress)
-            if tenants:
-                await self._take(connection, batch, tenants)
+        async with transaction(self.engine, batch.tenants) as connection:
+            await self._take(connection, batch)
 
     async def fails(self, batch: Batch) -> bool:
         """Whether this cannot be taken in; nothing of it stays.
@@ -111,7 +108,7 @@ class Taker:
         """
         try:
             async with transaction(self.engine, batch.tenants) as connection:
-                await self._take(connection, batch, batch.tenants)
+                await self._take(connection, batch)
                 await connection.rollback()
         except Exception as error:
             if is_transient(error):
@@ -119,29 +116,20 @@ class Taker:
             return True
         return False
 
-    async def _take(self, connection: AsyncConnection, batch: Batch, tenants: Sequence[UUID]) -> None:
-        clocks = await self._hear(connection, batch, tenants)
-        new = await _write_snapshots(connection, batch)
-        await _write_readings(connection, batch)
+    async def _take(self, connection: AsyncConnection, batch: Batch) -> None:
+        about = columns(batch.progress) | _clocks(batch) | {"clock_heard_at": self.clock.now()}
+        kept = (await connection.execute(sql.TAKE, about | _snapshots(batch) | _readings(batch))).all()
+        await advance(connection, batch.progress, {(row.topic, row.partition) for row in kept if row.what == "moved"})
+        if not batch.tenants:
+            return
+        new = {row.episode_id: row.tenant_id for row in kept if row.what == "new"}
+        clocks = [row for row in kept if row.what == "clock"]
         clinics, grown = await self._clinics(connection, clocks, set(new.values()))
         await risk.take(connection, clinics, batch.risks)
         live = {tenant: self.decisions.live(each).policy for tenant, each in clinics.items()}
         await shadow.note(connection, live, clinics, batch.readings.values())
-        about = {"tenants": tenants, "episodes": list(batch.touched)}
-        alerts = (await connection.execute(sql.ALERT_OWNERS, about)).all()
-        episodes = {row.episode_id for row in alerts} | self._to_decide(batch, clinics) | grown | set(new)
-        decided = await self.decisions.redecide(connection, clinics, episodes)
-        await owners.follow(connection, alerts, {each.whose.episode_id: each.whose.owner_id for each in decided})
-
-    async def _hear(self, connection: AsyncConnection, batch: Batch, tenants: Sequence[UUID]) -> Sequence[Row[Any]]:
-        """Note that these clinics are alive, and the now of those whose feed is the clock; returns their clocks."""
-        known: defaultdict[UUID, datetime | None] = defaultdict(lambda: None)
-        told = [(each, each.known_at) for each in (*batch.snapshots.values(), *batch.readings.values())]
-        for event, at in (*told, *((each, each.recorded_at) for each in batch.risks)):
-            if event.clock == "feed":
-                known[event.tenant_id] = max(known[event.tenant_id] or at, at)
-        values = {"tenants": tenants, "known": [known[tenant] for tenant in tenants]}
-        return (await connection.execute(sql.HEAR, values | {"heard_at": self.clock.now()})).all()
+        episodes = self._to_decide(batch, clinics) | grown | set(new)
+        await self.decisions.redecide(connection, clinics, episodes, batch.touched)
 
     async def _clinics(
         self, connection: AsyncConnection, clocks: Sequence[Row[Any]], new: set[UUID]
@@ -188,40 +176,46 @@ async def sizes(connection: AsyncConnection, tenants: Sequence[UUID]) -> dict[UU
     return {row.tenant_id: row.clients for row in counted}
 
 
-async def _write_snapshots(connection: AsyncConnection, batch: Batch) -> dict[UUID, UUID]:
-    """Keep the latest of each; returns the new episodes, with their tenants."""
+def _clocks(batch: Batch) -> dict[str, Any]:
+    """That these clinics are alive, and the now of those whose feed is the clock."""
+    known: defaultdict[UUID, datetime | None] = defaultdict(lambda: None)
+    told = [(each, each.known_at) for each in (*batch.snapshots.values(), *batch.readings.values())]
+    for event, at in (*told, *((each, each.recorded_at) for each in batch.risks)):
+        if event.clock == "feed":
+            known[event.tenant_id] = max(known[event.tenant_id] or at, at)
+    return {"clock_tenants": batch.tenants, "clock_known": [known[tenant] for tenant in batch.tenants]}
+
+
+def _snapshots(batch: Batch) -> dict[str, list[Any]]:
+    """The latest of each."""
     rows = sorted(batch.snapshots.values(), key=lambda each: each.episode_id)
-    if not rows:
-        return {}
-    columns = _common(rows) | {
-        "clients": [each.client_id for each in rows],
-        "owners": [each.owner_id for each in rows],
-        "statuses": [each.status for each in rows],
-        "opened": [each.opened_at for each in rows],
-        "attended": [each.attendance.last_attended_at for each in rows],
-        "due": [each.silent_amber_at if each.status == "open" else None for each in rows],
-        "snapshots": [batch.texts[each.episode_id] for each in rows],
-    }
-    written = await connection.execute(sql.UPSERT_EPISODES, columns)
-    return {row.episode_id: row.tenant_id for row in written if row.is_new}
-
-
-async def _write_readings(connection: AsyncConnection, batch: Batch) -> None:
-    rows = sorted(batch.readings.values(), key=lambda each: each.rating_id)
-    if not rows:
-        return
-    columns = _common(rows) | {
-        "ratings": [each.rating_id for each in rows],
-        "times": [each.occurred_at if isinstance(each, Reading) else None for each in rows],
-        "readings": [batch.texts[each.rating_id] if isinstance(each, Reading) else None for each in rows],
-    }
-    await connection.execute(sql.UPSERT_READINGS, columns)
-
-
-def _common(rows: Sequence[mirror.Conclusion]) -> dict[str, list[Any]]:
     return {
-        "tenants": [each.tenant_id for each in rows],
-        "episodes": [each.episode_id for each in rows],
-        "engines": [each.revision.engine for each in rows],
-        "facts": [each.revision.facts for each in rows],
+        **_common(rows, "e_"),
+        "e_clients": [each.client_id for each in rows],
+        "e_owners": [each.owner_id for each in rows],
+        "e_statuses": [each.status for each in rows],
+        "e_opened": [each.opened_at for each in rows],
+        "e_attended": [each.attendance.last_attended_at for each in rows],
+        "e_due": [each.silent_amber_at if each.status == "open" else None for each in rows],
+        "e_snapshots": [batch.texts[each.episode_id] for each in rows],
+    }
+
+
+def _readings(batch: Batch) -> dict[str, list[Any]]:
+    """The latest of each; a withdrawn one has no text."""
+    rows = sorted(batch.readings.values(), key=lambda each: each.rating_id)
+    return {
+        **_common(rows, "r_"),
+        "r_ratings": [each.rating_id for each in rows],
+        "r_times": [each.occurred_at if isinstance(each, Reading) else None for each in rows],
+        "r_readings": [batch.texts[each.rating_id] if isinstance(each, Reading) else None for each in rows],
+    }
+
+
+def _common(rows: Sequence[mirror.Conclusion], prefix: str) -> dict[str, list[Any]]:
+    return {
+        f"{prefix}tenants": [each.tenant_id for each in rows],
+        f"{prefix}episodes": [each.episode_id for each in rows],
+        f"{prefix}engines": [each.revision.engine for each in rows],
+        f"{prefix}facts": [each.revision.facts for each in rows],
     }

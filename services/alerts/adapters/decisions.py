@@ -9,14 +9,16 @@ from datetime import UTC, datetime
 from typing import Any, cast
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.alerts.adapters import mirror, told
+from services.alerts.adapters import mirror, owners, told
 from services.alerts.adapters import statements as sql
 from services.alerts.adapters.contracts import case_of
 from services.alerts.adapters.ledger import Entry, Ledger, Noted, Whose, sorted_ids
 from services.alerts.adapters.told import ToldReading
+from services.alerts.domain.lifecycle import State
 from services.alerts.domain.live_policy import LivePolicy, decided
 from services.alerts.domain.policy import Policy
 from services.alerts.domain.reconcile import Change, Stored, reconcile
@@ -56,19 +58,25 @@ class Decisions:
         return clinic.live or LivePolicy(self.policy)
 
     async def redecide(
-        self, connection: AsyncConnection, clinics: Mapping[UUID, ClinicNow], episodes: Iterable[UUID]
+        self,
+        connection: AsyncConnection,
+        clinics: Mapping[UUID, ClinicNow],
+        episodes: Iterable[UUID],
+        touched: Iterable[UUID] = (),
     ) -> list[Subject]:
-        """Work out these episodes' alerts again and write what changed. Returns what was looked at."""
-        wanted = sorted_ids(episodes)
-        if not wanted:
+        """Work out these episodes' alerts again, and those of the `touched` ones that have any; write what changed.
+
+        The caller's transaction holds the clinics' clocks. Returns what was looked at.
+        """
+        about = {"tenants": list(clinics), "decide": sorted_ids(episodes), "touched": list(touched)}
+        if not about["decide"] and not about["touched"]:
             return []
-        about = {"tenants": list(clinics), "episodes": wanted}
-        subjects = [_subject(row, clinics) for row in await connection.execute(sql.SNAPSHOTS, about)]
-        known, ledger = await _known(connection, about), Ledger()
-        for subject in subjects:
+        known, ledger = _Known(clinics, await connection.execute(sql.KNOWN, about)), Ledger()
+        for subject in known.subjects:
             self._decide(ledger, subject, known)
         await ledger.write(connection)
-        return subjects
+        await owners.follow(connection, known.owned, known.owners)
+        return known.subjects
 
     def _decide(self, ledger: Ledger, subject: Subject, known: _Known) -> None:
         episode, clinic = subject.whose.episode_id, subject.clinic
@@ -119,11 +127,6 @@ class Subject:
         return f"{revision.engine}.{revision.facts}.{self.clinic.clients}.{self.clinic.swept_at}{under}"
 
 
-def _subject(row: Row[Any], clinics: Mapping[UUID, ClinicNow]) -> Subject:
-    whose = Whose(row.tenant_id, row.client_id, row.episode_id, row.owner_id)
-    return Subject(whose, mirror.snapshot(row.snapshot), clinics[row.tenant_id])
-
-
 def _unfounded(subject: Subject, stored: Stored, change: Change, policy: str) -> Entry:
     return Entry(
         whose=subject.whose,
@@ -140,26 +143,37 @@ def _unfounded(subject: Subject, stored: Stored, change: Change, policy: str) ->
     )
 
 
-@dataclass(frozen=True, slots=True)
 class _Known:
-    """What the records hold of some episodes."""
+    """What the records hold of some episodes, from the rows of one look at them."""
 
-    readings: Mapping[UUID, list[ToldReading]]
-    alerts: Mapping[UUID, dict[UUID, Stored]]
-    acts: Mapping[UUID, tuple[Done, ...]]
+    def __init__(self, clinics: Mapping[UUID, ClinicNow], rows: Iterable[Row[Any]]) -> None:
+        self.subjects: list[Subject] = []
+        self.readings: defaultdict[UUID, list[ToldReading]] = defaultdict(list)
+        self.alerts: defaultdict[UUID, dict[UUID, Stored]] = defaultdict(dict)
+        self.acts: defaultdict[UUID, tuple[Done, ...]] = defaultdict(tuple)
+        self.owned: list[owners.Owned] = []
+        for row in rows:
+            match row.what:
+                case "reading":
+                    self.readings[row.episode_id].append(told.decode(row.body))
+                case "episode":
+                    whose = Whose(row.tenant_id, row.one, row.episode_id, row.two)
+                    self.subjects.append(Subject(whose, mirror.snapshot(row.body), clinics[row.tenant_id]))
+                case "alert":
+                    alert = _stored(row.body)
+                    self.alerts[row.episode_id][alert.alert_id] = alert
+                    self.owned.append(owners.Owned(row.tenant_id, alert.alert_id, row.episode_id, row.one))
+                case "act":
+                    self.acts[row.one] += (Done(row.body, row.at),)
+
+    @property
+    def owners(self) -> dict[UUID, UUID | None]:
+        return {each.whose.episode_id: each.whose.owner_id for each in self.subjects}
 
 
-async def _known(connection: AsyncConnection, about: Mapping[str, Any]) -> _Known:
-    readings: defaultdict[UUID, list[ToldReading]] = defaultdict(list)
-    for row in await connection.execute(sql.READINGS, about):
-        readings[row.episode_id].append(told.decode(row.reading))
-    alerts: defaultdict[UUID, dict[UUID, Stored]] = defaultdict(dict)
-    for row in await connection.execute(sql.ALERTS, about):
-        alerts[row.episode_id][row.alert_id] = Stored(
-            row.alert_id, row.kind, row.severity, row.state, row.reason, row.historical, row.rule, row.rating_id
-        )
-    acts: defaultdict[UUID, tuple[Done, ...]] = defaultdict(tuple)
-    standing = [alert for each in alerts.values() for alert in each]
-    for row in await connection.execute(sql.ACTS, {**about, "alerts": standing}) if standing else ():
-        acts[row.alert_id] += (Done(row.action, row.at),)
-    return _Known(readings, alerts, acts)
+_decode = msgspec.json.Decoder(tuple[UUID, str, str, State, str, bool, str, UUID | None]).decode
+
+
+def _stored(body: str) -> Stored:
+    alert_id, kind, severity, state, reason, historical, rule, rating_id = _decode(body)
+    return Stored(alert_id, kind, severity, state, reason, historical, rule, rating_id)

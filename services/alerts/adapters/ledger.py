@@ -18,7 +18,7 @@ from services.alerts.adapters import statements as sql
 from services.alerts.domain.lifecycle import State
 from services.alerts.domain.wanted import ALERTS
 from services.alerts.models import OUTBOX
-from services.platform.outbox import Lane, Outgoing, append
+from services.platform.outbox import Lane, Outgoing, columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,21 +79,16 @@ class Ledger:
         """Closing comes first: an episode has one standing alert of a kind at any moment."""
         if self.closed:
             await connection.execute(sql.CLOSE, _closing(self.closed))
-        for state_first in (_ends, _stands):
-            entries = [entry for entry in self.written if state_first(entry)]
-            if entries:
-                await connection.execute(sql.UPSERT_ALERTS, _columns(entries))
-        if self.steps:
-            await connection.execute(sql.STEPS, _step_columns(self.steps))
-            await append(connection, OUTBOX, [_outgoing(step) for step in self.steps])
+        ended, standing = ([each for each in self.written if _stands(each) is wanted] for wanted in (False, True))
+        if ended:
+            await connection.execute(sql.UPSERT_ALERTS, _columns(ended))
+        if standing or self.steps:
+            sent = columns(OUTBOX, [_outgoing(step) for step in self.steps], "out_")
+            await connection.execute(sql.WRITE, _columns(standing) | _step_columns(self.steps) | sent)
 
 
 def _stands(entry: Entry) -> bool:
     return entry.state in {"open", "acknowledged"}
-
-
-def _ends(entry: Entry) -> bool:
-    return not _stands(entry)
 
 
 def _closing(entries: Sequence[Entry]) -> dict[str, Any]:
@@ -128,13 +123,13 @@ def _columns(entries: Sequence[Entry]) -> dict[str, Any]:
 
 def _step_columns(steps: Sequence[Noted]) -> dict[str, Any]:
     return {
-        "tenants": [step.entry.whose.tenant_id for step in steps],
-        "steps": [step.step_id for step in steps],
-        "alerts": [step.entry.alert_id for step in steps],
-        "actions": [step.action for step in steps],
-        "actors": [step.actor for step in steps],
-        "reasons": [None if step.reason is None else step.reason[:500] for step in steps],
-        "times": [step.entry.at for step in steps],
+        "step_tenants": [step.entry.whose.tenant_id for step in steps],
+        "step_steps": [step.step_id for step in steps],
+        "step_alerts": [step.entry.alert_id for step in steps],
+        "step_actions": [step.action for step in steps],
+        "step_actors": [step.actor for step in steps],
+        "step_reasons": [None if step.reason is None else step.reason[:500] for step in steps],
+        "step_times": [step.entry.at for step in steps],
     }
 
 

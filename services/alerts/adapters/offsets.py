@@ -6,7 +6,7 @@ batch changes nothing. Whether the log is still the one that was read, `services
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -44,19 +44,26 @@ class Progress:
     last_at: datetime | None = None
 
 
-async def advance(connection: AsyncConnection, progress: Sequence[Progress]) -> None:
-    """Move each partition on, if it stands where the batch began.
+async def advance(
+    connection: AsyncConnection, progress: Sequence[Progress], moved: Collection[tuple[str, int]]
+) -> None:
+    """Note the partitions that were never read before; the others have moved on where they stood as the batch began.
 
     Raises:
-        Overtaken: it does not.
+        Overtaken: one did not.
     """
-    waiting = sorted(progress, key=_place)
-    for statement, more in ((sql.ADVANCE, {"starts": [each.start for each in waiting]}), (sql.FIRST_OFFSETS, {})):
-        if waiting:
-            moved = {tuple(row) for row in await connection.execute(statement, _columns(waiting) | more)}
-            waiting = [each for each in waiting if _place(each) not in moved]
+    waiting = [each for each in sorted(progress, key=_place) if _place(each) not in moved]
+    if waiting:
+        new = {tuple(row) for row in await connection.execute(sql.FIRST_OFFSETS, _columns(waiting))}
+        waiting = [each for each in waiting if _place(each) not in new]
     if waiting:
         raise Overtaken(f"{waiting[0].topic}/{waiting[0].partition} was read further by another consumer")
+
+
+def columns(progress: Sequence[Progress]) -> dict[str, list[Any]]:
+    """The parameters that move each partition on, if it stands where the batch began."""
+    ordered = sorted(progress, key=_place)
+    return _columns(ordered) | {"starts": [each.start for each in ordered]}
 
 
 def _place(progress: Progress) -> tuple[str, int]:

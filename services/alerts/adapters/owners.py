@@ -8,16 +8,24 @@ and only where somebody changed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.alerts.adapters import statements as sql
 
 
-async def follow(connection: AsyncConnection, alerts: Iterable[Row[Any]], owners: Mapping[UUID, UUID | None]) -> None:
+class Owned(NamedTuple):
+    """An alert, and whose it is."""
+
+    tenant_id: UUID
+    alert_id: UUID
+    episode_id: UUID
+    owner_id: UUID | None
+
+
+async def follow(connection: AsyncConnection, alerts: Iterable[Owned], owners: Mapping[UUID, UUID | None]) -> None:
     """Hand these alerts to the owners of their episodes; an episode without one keeps its alerts' owner."""
     moved = [
         (row.tenant_id, row.alert_id, owners[row.episode_id])

@@ -1,10 +1,22 @@
 """Alerts' SQL: each statement takes any number of rows, and names the tenants beside row-level security."""
+# ruff: noqa: S608 - put together of our own
 
 from __future__ import annotations
 
+import re
+
 from sqlalchemy import text
 
-UPSERT_EPISODES = text("""
+from services.alerts.models import OUTBOX
+from services.platform.outbox import appended
+
+
+def _of(statement: str, prefix: str) -> str:
+    """A statement with parameters of its own among others."""
+    return re.sub(r":(\w+)", rf":{prefix}\1", statement)
+
+
+KEEP_EPISODES = """
     insert into alerts.episode as e (tenant_id, episode_id, client_id, owner_id, status, opened_at, last_attended_at,
                                      due_at, engine, facts, snapshot)
     select n.tenant_id, n.episode_id, n.client_id, n.owner_id, n.status, n.opened_at, n.last_attended_at, n.due_at,
@@ -21,8 +33,8 @@ UPSERT_EPISODES = text("""
       engine = excluded.engine, facts = excluded.facts, snapshot = excluded.snapshot
     where (excluded.engine, excluded.facts) >= (e.engine, e.facts)
     returning tenant_id, episode_id, (xmax = 0) as is_new
-""")
-UPSERT_READINGS = text("""
+"""
+KEEP_READINGS = """
     insert into alerts.reading as r (tenant_id, rating_id, episode_id, occurred_at, engine, facts, withdrawn, reading)
     select n.tenant_id, n.rating_id, n.episode_id, n.occurred_at, n.engine, n.facts, n.reading is null,
            cast(n.reading as jsonb)
@@ -34,15 +46,15 @@ UPSERT_READINGS = text("""
       episode_id = excluded.episode_id, occurred_at = excluded.occurred_at, engine = excluded.engine,
       facts = excluded.facts, withdrawn = excluded.withdrawn, reading = excluded.reading
     where (excluded.engine, excluded.facts) >= (r.engine, r.facts)
-""")
-HEAR = text("""
+"""
+_HEAR = """
     insert into alerts.tenant_clock as c (tenant_id, known_at, heard_at)
     select n.tenant_id, n.known_at, :heard_at
     from unnest(cast(:tenants as uuid[]), cast(:known as timestamptz[])) as n(tenant_id, known_at)
     on conflict (tenant_id) do update set
       known_at = greatest(c.known_at, excluded.known_at), heard_at = greatest(c.heard_at, excluded.heard_at)
     returning c.tenant_id, c.known_at, c.grown, c.swept_at, c.shadow, c.policy_version, c.policy_since
-""")
+"""
 UPSERT_SHADOWS = text("""
     insert into alerts.shadow_signal as s (tenant_id, rating_id, policy, episode_id, occurred_at, live_policy,
                                            live_rule, shadow_rule, engine, facts)
@@ -92,30 +104,40 @@ GROW = text("update alerts.tenant_clock set grown = true where tenant_id = :tena
 FALLBACK_EPISODES = text("""
     select distinct episode_id from alerts.alert where tenant_id = :tenant and kind = 'rupture-possible'
 """)
-SNAPSHOTS = text("""
-    select tenant_id, episode_id, client_id, owner_id, cast(snapshot as text) as snapshot from alerts.episode
-    where tenant_id = any(cast(:tenants as uuid[])) and episode_id = any(cast(:episodes as uuid[]))
-    order by episode_id for update
-""")
-READINGS = text("""
-    select episode_id, cast(reading as text) as reading from alerts.reading
-    where tenant_id = any(cast(:tenants as uuid[])) and episode_id = any(cast(:episodes as uuid[])) and not withdrawn
-""")
-ALERTS = text("""
-    select alert_id, episode_id, kind, severity, state, reason, historical, rule, rating_id from alerts.alert
-    where tenant_id = any(cast(:tenants as uuid[])) and episode_id = any(cast(:episodes as uuid[]))
-""")
-ACTS = text("""
-    select alert_id, action, at from alerts.step
-    where tenant_id = any(cast(:tenants as uuid[])) and alert_id = any(cast(:alerts as uuid[]))
+KNOWN = text("""
+    with own as materialized (
+      select episode_id from alerts.alert
+      where tenant_id = any(cast(:tenants as uuid[])) and episode_id = any(cast(:touched as uuid[]))),
+    wanted as materialized (select episode_id from own union select unnest(cast(:decide as uuid[]))),
+    held as materialized (
+      select tenant_id, episode_id, client_id, owner_id, cast(snapshot as text) as snapshot from alerts.episode
+      where tenant_id = any(cast(:tenants as uuid[])) and episode_id = any(array(select episode_id from wanted))
+      order by episode_id for update),
+    theirs as materialized (
+      select * from alerts.alert
+      where tenant_id = any(cast(:tenants as uuid[])) and episode_id = any(array(select episode_id from wanted)))
+    select 'episode' as what, tenant_id, episode_id, client_id as one, owner_id as two, snapshot as body,
+           cast(null as timestamptz) as at from held
+    union all
+    select 'reading', tenant_id, episode_id, null, null, cast(reading as text), null from alerts.reading
+    where tenant_id = any(cast(:tenants as uuid[])) and episode_id = any(array(select episode_id from wanted))
+      and not withdrawn
+    union all
+    select 'alert', tenant_id, episode_id, owner_id, null, cast(json_build_array(
+      alert_id, kind, severity, state, reason, historical, rule, rating_id) as text), null from theirs
+    union all
+    select 'act', tenant_id, null, alert_id, null, action, at from alerts.step
+    where tenant_id = any(cast(:tenants as uuid[])) and alert_id = any(array(select alert_id from theirs))
       and action in ('acknowledged', 'resolved')
 """)
+"""All that is known of some episodes, and of those `touched` that have alerts. Who asks holds their clinics' clocks: so
+nobody else decides about them meanwhile, one look shows one state. Lists, not joins: these are planned by guesses."""
 CLOSE = text("""
     update alerts.alert a set state = n.state from unnest(cast(:tenants as uuid[]), cast(:alerts as uuid[]),
       cast(:states as text[])) as n(tenant_id, alert_id, state)
     where a.tenant_id = n.tenant_id and a.alert_id = n.alert_id
 """)
-UPSERT_ALERTS = text("""
+_KEEP_ALERTS = """
     insert into alerts.alert as a (tenant_id, alert_id, client_id, episode_id, owner_id, kind, severity, state, rule,
                                    policy, reason, rating_id, occurred_at, opened_at, historical, evidence, version)
     select n.tenant_id, n.alert_id, n.client_id, n.episode_id, n.owner_id, n.kind, n.severity, n.state, n.rule,
@@ -134,22 +156,21 @@ UPSERT_ALERTS = text("""
       policy = excluded.policy, reason = excluded.reason, rating_id = excluded.rating_id,
       occurred_at = excluded.occurred_at, historical = excluded.historical, evidence = excluded.evidence,
       version = excluded.version
-""")
-ALERT_OWNERS = text("""
-    select tenant_id, alert_id, episode_id, owner_id from alerts.alert
-    where tenant_id = any(cast(:tenants as uuid[])) and episode_id = any(cast(:episodes as uuid[]))
-""")
+"""
+UPSERT_ALERTS = text(_KEEP_ALERTS)
 REOWN = text("""
     update alerts.alert a set owner_id = n.owner_id from unnest(cast(:tenants as uuid[]), cast(:alerts as uuid[]),
       cast(:owners as uuid[])) as n(tenant_id, alert_id, owner_id)
     where a.tenant_id = n.tenant_id and a.alert_id = n.alert_id
 """)
-STEPS = text("""
+_STEPS = """
     insert into alerts.step (tenant_id, step_id, alert_id, action, actor, reason, at)
     select n.* from unnest(cast(:tenants as uuid[]), cast(:steps as uuid[]), cast(:alerts as uuid[]),
       cast(:actions as text[]), cast(:actors as text[]), cast(:reasons as text[]), cast(:times as timestamptz[])) as n
     on conflict do nothing
-""")
+"""
+WRITE = text(f"with noted as ({_of(_STEPS, 'step_')}), {appended(OUTBOX, 'out_')} {_KEEP_ALERTS}")
+"""Alerts as they stand now, their steps, and what is told of them."""
 DUE = text("""
     select episode_id from alerts.episode where tenant_id = :tenant and due_at <= :now
     order by due_at limit :most for update skip locked
@@ -177,7 +198,7 @@ FIRST_OFFSETS = text("""
       cast(:last as bigint[]), cast(:digests as bytea[]), cast(:times as timestamptz[])) as n
     on conflict do nothing returning topic, partition
 """)
-ADVANCE = text("""
+_ADVANCE = """
     update alerts.consumer_offset o
     set next_offset = n.next, last_offset = n.last, digest = n.digest, last_at = n.at
     from unnest(cast(:topics as text[]), cast(:partitions as int[]), cast(:next as bigint[]), cast(:last as bigint[]),
@@ -185,7 +206,22 @@ ADVANCE = text("""
       as n(topic, partition, next, last, digest, at, start)
     where o.topic = n.topic and o.partition = n.partition and o.next_offset = n.start
     returning o.topic, o.partition
+"""
+TAKE = text(f"""
+    with moved as ({_ADVANCE}), heard as ({_of(_HEAR, "clock_")}), kept as ({_of(KEEP_EPISODES, "e_")}),
+    told as ({_of(KEEP_READINGS, "r_")})
+    select 'moved' as what, topic, partition, cast(null as uuid) as tenant_id, cast(null as uuid) as episode_id,
+           cast(null as timestamptz) as known_at, cast(null as boolean) as grown, cast(null as timestamptz) as swept_at,
+           cast(null as text) as shadow, cast(null as int) as policy_version, cast(null as timestamptz) as policy_since
+    from moved
+    union all
+    select 'clock', null, null, tenant_id, null, known_at, grown, swept_at, shadow, policy_version, policy_since
+    from heard
+    union all
+    select 'new', null, null, tenant_id, episode_id, null, null, null, null, null, null from kept where is_new
 """)
+"""How far was read, the clinics' clocks, what is known now: in this order, so that whoever writes of a clinic holds its
+clock first. Told are the places that moved, the clocks, and which episodes are new."""
 MOVE_BACK = text("""
     update alerts.consumer_offset set next_offset = :next, last_offset = -1, last_at = null
     where topic = :topic and partition = :partition

@@ -4,6 +4,20 @@
 """
 
 from services.platform.outbox.relay import Observer, Relay, producer
-from services.platform.outbox.rows import Lane, OutboxColumns, Outgoing, Row, append, packed, waking
+from services.platform.outbox.rows import Lane, OutboxColumns, Outgoing, Row, append, columns, packed, waking
+from services.platform.outbox.statements import appended
 
-__all__ = ["Lane", "Observer", "OutboxColumns", "Outgoing", "Relay", "Row", "append", "packed", "producer", "waking"]
+__all__ = [
+    "Lane",
+    "Observer",
+    "OutboxColumns",
+    "Outgoing",
+    "Relay",
+    "Row",
+    "append",
+    "appended",
+    "columns",
+    "packed",
+    "producer",
+    "waking",
+]

@@ -77,16 +77,22 @@ async def append(connection: AsyncConnection, table: str, rows: Sequence[Outgoin
     """Put rows into an outbox, in the caller's transaction, and wake its relays at commit."""
     if not rows:
         return
-    columns: dict[str, list[Any]] = {
+    await connection.execute(sql.append(table), columns(table, rows))
+
+
+def columns(table: str, rows: Sequence[Outgoing], prefix: str = "") -> dict[str, Any]:
+    """The parameters of `sql.appended`."""
+    keys = [row.record.key for row in rows]
+    made = {
         "tenants": [row.tenant_id for row in rows],
         "events": [row.event_id for row in rows],
         "lanes": [int(row.lane) for row in rows],
         "topics": [row.topic for row in rows],
-        "keys": [row.record.key for row in rows],
+        "keys": keys,
         "values": [row.record.value for row in rows],
         "headers": [packed(row.record.headers) for row in rows],
     }
-    await connection.execute(sql.append(table), columns | waking(table, columns["keys"]))
+    return {prefix + name: each for name, each in (made | waking(table, keys)).items()}
 
 
 packed: Callable[[Headers], bytes] = msgspec.msgpack.Encoder().encode

@@ -17,15 +17,25 @@ def channel(table: str) -> str:
     return table.replace(".", "_")
 
 
+def appended(table: str, prefix: str = "") -> str:
+    """Two parts of a `with`: the relays are woken, and the rows appended whose columns come as parameters so named."""
+    column = f"cast(:{prefix}%s as %s[])"
+    kinds = {
+        "tenants": "uuid", "events": "uuid", "lanes": "smallint", "topics": "text", "keys": "bytea", "values": "bytea",
+        "headers": "bytea",
+    }  # fmt: skip
+    columns = ", ".join(column % each for each in kinds.items())
+    return f"""
+        woken as (select pg_notify(:{prefix}channel, :{prefix}buckets)),
+        appended as (
+          insert into {table} (tenant_id, event_id, lane, topic, key, value, headers, created_at)
+          select n.*, clock_timestamp() from unnest({columns}) as n, woken)
+    """
+
+
 @cache
 def append(table: str) -> TextClause:
-    return text(f"""
-        with woken as (select pg_notify(:channel, :buckets))
-        insert into {table} (tenant_id, event_id, lane, topic, key, value, headers, created_at)
-        select n.*, clock_timestamp() from unnest(
-          cast(:tenants as uuid[]), cast(:events as uuid[]), cast(:lanes as smallint[]), cast(:topics as text[]),
-          cast(:keys as bytea[]), cast(:values as bytea[]), cast(:headers as bytea[])) as n, woken
-    """)
+    return text(f"with {appended(table)} select 1")
 
 
 @cache
