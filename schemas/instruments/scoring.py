@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Literal
 
@@ -127,7 +127,15 @@ def _total_faults(instrument: Instrument, total: float, *, alone: bool) -> Itera
     """A total beside items is held against them; alone, it has to be on a step unless the form may be prorated."""
     scale = instrument.total
     strict = alone and instrument.missing.min_answered == len(instrument.items)
-    yield from (fault for fault in _scale_faults(None, total, scale) if strict or fault.code != "off-step")
+    for fault in _scale_faults(None, total, scale):
+        if strict or fault.code != "off-step":
+            yield replace(fault, expected=f"{fault.expected}, {_meant(instrument)}")
+
+
+def _meant(instrument: Instrument) -> str:
+    """Which of the numbers that a form can be summed up in: many systems keep the items' mean."""
+    other = "mean" if instrument.rule == "sum" else "sum"
+    return f"the {instrument.rule} of {len(instrument.items)} items, not their {other}"
 
 
 def _scale_faults(code: str | None, value: float, scale: Scale) -> Iterator[Fault]:

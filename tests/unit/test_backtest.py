@@ -7,7 +7,7 @@ import gzip
 import json
 import random
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from io import StringIO
 from operator import itemgetter
 from pathlib import Path
@@ -282,7 +282,32 @@ def test_a_rupture_without_an_end_lasts(tmp_path: Path) -> None:
     """No session after its onset is clean."""
     labels = ndjson(tmp_path / "l", [{"client": "anna", "ruptures": [{"onset": 4}]}])
     known = read_labels(labels)["anna", None]
-    assert known.within(6) == [Label(4, 6)]
+    assert known.within([date(2026, 1, day) for day in range(1, 7)]) == [Label(4, 6)]
+
+
+@pytest.mark.parametrize(
+    ("said", "known"),
+    [
+        ({"onset_on": "2026-01-08"}, [Label(2, 4)]),
+        ({"onset_on": "2026-01-09", "end_on": "2026-01-21"}, [Label(3, 3)]),
+        ({"onset_on": "2026-01-09", "end_on": "2026-01-10"}, [Label(3, 3)]),
+        ({"onset_on": "2025-01-01", "end_on": "2026-01-08"}, [Label(1, 2)]),
+        ({"onset_on": "2026-02-01"}, []),
+    ],
+    ids=["on the day of a session", "between", "over before the next", "before the first", "after the last"],
+)
+def test_days_are_as_good_as_numbers(tmp_path: Path, said: dict[str, str], known: list[Label]) -> None:
+    """The first session on or after the one, the last on or before the other; sessions are weekly from 1 January."""
+    labels = ndjson(tmp_path / "l", [{"client": "anna", "ruptures": [said]}])
+    weekly = [date(2026, 1, 1 + 7 * week) for week in range(4)]
+    assert read_labels(labels)["anna", None].within(weekly) == known
+
+
+def test_a_rupture_begins_with_a_number_or_a_day(tmp_path: Path) -> None:
+    """Neither, both, or one of each: refused with what is expected."""
+    for wrong in ({}, {"onset": 2, "onset_on": "2026-01-08"}, {"onset": 2, "end_on": "2026-01-08"}):
+        with pytest.raises(BadLabels, match="onset"):
+            read_labels(ndjson(tmp_path / "l", [{"client": "anna", "ruptures": [wrong]}]))
 
 
 def test_progress_ends_at_the_end(tmp_path: Path) -> None:

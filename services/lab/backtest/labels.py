@@ -4,12 +4,15 @@
      "ruptures": [{"onset": 5, "end": 7, "shape": "v", "expressed": true}]}
 
 Sessions count from 1, over those of the course with an alliance rating by the client, in the order of care; `end` is
-the last one affected, and where it is not said the rupture lasted. Only `client` and, in a rupture, `onset` have to be
-there.
+the last one affected, and where it is not said the rupture lasted. Who has days and not numbers says `onset_on` and
+`end_on` (`2026-03-07`, in UTC). Only `client` and, in a rupture, its beginning have to be there.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,23 +31,39 @@ class BadLabels(AttuneError):
 
 
 class RuptureLabel(BaseModel):
-    """One rupture: first and last session affected. `expressed`: whether it shows in the ratings at all.
+    """One rupture: first and last session affected, or days. `expressed`: whether it shows in the ratings at all.
 
-    Without `end` it lasts as long as the course.
+    Without an end it lasts as long as the course.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    onset: Session
+    onset: Session | None = None
     end: Session | None = None
+    onset_on: Annotated[date, Field(strict=False)] | None = None
+    end_on: Annotated[date, Field(strict=False)] | None = None
     shape: Annotated[str, Field(min_length=1, max_length=40)] | None = None
     expressed: bool = True
 
     @model_validator(mode="after")
     def _in_order(self) -> RuptureLabel:
-        if self.end is not None and self.end < self.onset:
+        if (self.onset is None) == (self.onset_on is None):
+            raise ValueError("onset, a session's number, or onset_on, a day")
+        if (self.end is not None and self.onset is None) or (self.end_on is not None and self.onset_on is None):
+            raise ValueError("onset and end, or onset_on and end_on")
+        if self.end is not None and self.onset is not None and self.end < self.onset:
             raise ValueError("end: not before onset")
+        if self.end_on is not None and self.onset_on is not None and self.end_on < self.onset_on:
+            raise ValueError("end_on: not before onset_on")
         return self
+
+    def among(self, days: Sequence[date]) -> Label | None:
+        """As sessions of a course that were on these days; `None` where it begins after the last of them."""
+        onset = self.onset or 1 + bisect_left(days, self.onset_on or date.min)
+        if onset > len(days):
+            return None
+        last = bisect_right(days, self.end_on) if self.end_on else self.end or len(days)
+        return Label(onset, max(onset, min(last, len(days))), self.shape, self.expressed)
 
 
 class CourseLabel(BaseModel):
@@ -58,10 +77,9 @@ class CourseLabel(BaseModel):
     ruptures: tuple[RuptureLabel, ...] = Field(default=(), strict=False)
     dropped_out: bool | None = None
 
-    def within(self, sessions: int) -> list[Label]:
-        """The ruptures that begin in sessions there are; `end` is held within them."""
-        known = (each for each in self.ruptures if each.onset <= sessions)
-        return [Label(each.onset, min(each.end or sessions, sessions), each.shape, each.expressed) for each in known]
+    def within(self, days: Sequence[date]) -> list[Label]:
+        """The ruptures that begin in sessions there are, which were on these days; an end is held within them."""
+        return [found for each in self.ruptures if (found := each.among(days)) is not None]
 
 
 def read_labels(path: Path) -> dict[Key, CourseLabel]:

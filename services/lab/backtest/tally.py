@@ -6,13 +6,15 @@ import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from typing import Final, NamedTuple
 
-from services.lab.backtest.course import Lived
+from services.lab.backtest.course import Lived, Session
 from services.lab.backtest.labels import CourseLabel, Key
 from services.lab.backtest.source import Fault
 from services.lab.truth import Case, labelled
 
+EPOCH: Final = date(1970, 1, 1)
 EXAMPLES: Final = 6
 LONG: Final = 6
 """Sessions from which on a course shows something of how a policy works."""
@@ -141,11 +143,11 @@ class Tally:
         sessions = sorted((each for course in courses for each in course.sessions), key=lambda each: each.at)
         self.labels_used += 1
         self.labels_differ += label.sessions is not None and label.sessions != len(sessions)
-        self.beyond += len(label.ruptures) - len(label.within(len(sessions)))
+        known = label.within(_days(sessions))
+        self.beyond += len(label.ruptures) - len(known)
         if not sessions:
             return
         drawn = _drawn(label.client, label.episode)
-        known = label.within(len(sessions))
         spoke = tuple(
             tuple([each.spoke[place] is not None for each in sessions]) for place in range(len(self.policies))
         )
@@ -169,7 +171,7 @@ class Tally:
             tuple([at for at, each in enumerate(course.sessions, start=1) if each.spoke[place]])
             for place in range(len(self.policies))
         )
-        truth = tuple((each.onset, each.end) for each in label.within(len(course.sessions))) if label else ()
+        truth = tuple((each.onset, each.end) for each in label.within(_days(course.sessions))) if label else ()
         totals = tuple([each.total for each in course.sessions])
         found = Example(agreed, short, drawn, course.sessions[0].instrument, totals, spoke, truth)
         self.examples = _first([*self.examples, found])
@@ -189,6 +191,11 @@ class Tally:
         self.faults = sorted([*self.faults, *other.faults])[:FAULTS_KEPT]
         self.judged += other.judged
         self.examples = _first([*self.examples, *other.examples])
+
+
+def _days(sessions: Sequence[Session]) -> list[date]:
+    """When each was, in UTC."""
+    return [EPOCH + timedelta(microseconds=each.at) for each in sessions]
 
 
 def _drawn(client: str, episode: str | None) -> int:
