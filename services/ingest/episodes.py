@@ -7,7 +7,7 @@ that for a client with one course of care the order of arrival does not matter.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -15,7 +15,7 @@ MAX_FACTS = 5_000
 _SAME_DAY = timedelta(days=1)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Course:
     """An episode as ingest knows it. `added` counts the facts of this transaction."""
 
@@ -31,6 +31,15 @@ class Course:
     def covers(self, at: datetime) -> bool:
         opened = self.opened_at is None or self.opened_at - _SAME_DAY <= at
         return opened and (self.closed_at is None or at <= self.closed_at + _SAME_DAY)
+
+    def note(self, kind: str, at: datetime) -> None:
+        """What this fact says of the episode's own beginning and end."""
+        if kind == "episode.opened":
+            reopened = self.closed_at is not None and at > self.closed_at
+            self.opened_at = min(self.opened_at or at, at)
+            self.closed_at = None if reopened else self.closed_at
+        elif kind == "episode.closed":
+            self.closed_at = max(self.closed_at or at, at)
 
 
 class EpisodeFull(Exception):
@@ -63,10 +72,15 @@ class Courses:
         Raises:
             EpisodeFull: one more would be too many.
         """
-        course = self._standing(client, reference, at) or self._adopt(client, reference) or self._new(client, reference)
+        known = self._standing(client, reference, at) or self._nameless(client, reference)
+        course = known or self._new(client, reference)
         if course.facts + course.added >= MAX_FACTS:
             raise EpisodeFull
-        self._put(_after(replace(course, added=course.added + 1), kind, at))
+        if known is None:
+            self.by_client.setdefault(client, []).append(course)
+        course.reference = course.reference or reference
+        course.added += 1
+        course.note(kind, at)
         return course.episode_id
 
     def touched(self) -> list[Course]:
@@ -78,35 +92,23 @@ class Courses:
         courses = self.by_client.get(client, [])
         if reference is not None:
             return next((course for course in courses if course.reference == reference), None)
+        if len(courses) == 1:
+            return courses[0]
         covering = [course for course in courses if at is None or course.covers(at)]
         still_open = [course for course in courses if course.closed_at is None]
         return max(covering or still_open or courses, key=_recency, default=None)
 
-    def _adopt(self, client: UUID, reference: UUID | None) -> Course | None:
-        courses = self.by_client.get(client, [])
-        nameless = next((course for course in courses if course.implicit and course.reference is None), None)
-        return replace(nameless, reference=reference) if nameless and reference else None
+    def _nameless(self, client: UUID, reference: UUID | None) -> Course | None:
+        """The implicit episode, which the first named one adopts."""
+        courses = self.by_client.get(client, []) if reference else []
+        return next((course for course in courses if course.implicit and course.reference is None), None)
 
     def _new(self, client: UUID, reference: UUID | None) -> Course:
         named = ("implicit",) if reference is None else ("named", str(reference))
         episode = self.token("episode-id", str(client), *named)
         return Course(episode, client, reference, implicit=reference is None)
 
-    def _put(self, course: Course) -> None:
-        others = [each for each in self.by_client.get(course.client_id, []) if each.episode_id != course.episode_id]
-        self.by_client[course.client_id] = [*others, course]
-
 
 def _recency(course: Course) -> tuple[bool, float, str]:
     opened = course.opened_at
     return (opened is not None, opened.timestamp() if opened else 0.0, str(course.episode_id))
-
-
-def _after(course: Course, kind: str, at: datetime) -> Course:
-    if kind == "episode.opened":
-        reopened = course.closed_at is not None and at > course.closed_at
-        opened = min(course.opened_at or at, at)
-        return replace(course, opened_at=opened, closed_at=None if reopened else course.closed_at)
-    if kind == "episode.closed":
-        return replace(course, closed_at=max(course.closed_at or at, at))
-    return course

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -48,8 +48,7 @@ _FORM = tuple(PostedRating.model_fields)
 _encode = msgspec.json.Encoder().encode
 
 
-@dataclass(frozen=True, slots=True)
-class Surrogates:
+class Surrogates(NamedTuple):
     """Who and what a draft is about, by the ids that may travel."""
 
     client_id: UUID

@@ -8,8 +8,9 @@ all is forgotten.
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from typing import Any
 from uuid import UUID
 
 from services.platform.vault import Kind
@@ -23,12 +24,12 @@ Care = tuple[UUID, UUID, UUID | None]
 
 
 class Remembered:
-    """Bounded: what was used longest ago is forgotten first."""
+    """Bounded: what was learnt first is forgotten first, and learnt again when it is used."""
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
-        self._surrogates: OrderedDict[Name, UUID] = OrderedDict()
-        self._standing: OrderedDict[Care, None] = OrderedDict()
+        self._surrogates: dict[Name, UUID] = {}
+        self._standing: dict[Care, None] = {}
 
     def surrogates(self, tenant: UUID, kind: Kind, references: Iterable[str]) -> dict[str, UUID]:
         """Of those references that are remembered."""
@@ -44,15 +45,14 @@ class Remembered:
         self._surrogates.clear()
         self._standing.clear()
 
-    def keep(self, names: dict[Name, UUID], standing: Iterable[Care]) -> None:
+    def keep(self, names: Mapping[Name, UUID], standing: Iterable[Care]) -> None:
         """Remember what a committed transaction saw."""
-        for name, surrogate in names.items():
-            self._surrogates[name] = surrogate
-            self._surrogates.move_to_end(name)
-        for care in standing:
-            self._standing[care] = None
-            self._standing.move_to_end(care)
-        while len(self._surrogates) > self._most:
-            self._surrogates.popitem(last=False)
-        while len(self._standing) > self._most:
-            self._standing.popitem(last=False)
+        self._surrogates |= names
+        self._standing |= dict.fromkeys(standing)
+        _shorten(self._surrogates, self._most)
+        _shorten(self._standing, self._most)
+
+
+def _shorten(known: dict[Any, Any], most: int) -> None:
+    for each in list(islice(known, max(0, len(known) - most))):
+        del known[each]

@@ -10,10 +10,10 @@ back, looked up and written again; and looked up at once, for a clinic that was 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import TextClause, event
@@ -35,8 +35,7 @@ Verdict = Literal["created", "known", "conflict", "episode-full", "failed"]
 """`failed`: the database would not take it, and would not later either."""
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(NamedTuple):
     """What became of a draft: `received_at` is there unless it was refused."""
 
     verdict: Verdict
@@ -141,10 +140,11 @@ class _TenantWork:
     async def _commit(self, drafts: Sequence[Draft]) -> set[UUID]:
         """Surrogates, episodes, inbox, outbox. Returns the ids that were new; who found no room is not among them."""
         clients = await self._surrogates("client", {d.event.client for d in drafts})
-        named = {d.event.clinician for d in drafts if d.event.clinician is not None}
-        clinicians = await self._surrogates("clinician", named)
-        courses = await self._courses(drafts, clients)
-        placed = self._place(drafts, clients, clinicians, courses)
+        told = {d.event.clinician for d in drafts if d.event.clinician is not None}
+        clinicians = await self._surrogates("clinician", told)
+        named = [(draft, *self._whose(draft, clients)) for draft in drafts]
+        courses = await self._courses({(client, reference) for _, client, reference in named})
+        placed = self._place(named, clinicians, courses)
         facts = sorted((write(draft, who) for draft, who in placed), key=lambda each: each.fact_id)
         if facts:
             await self._insert(facts, courses.touched())
@@ -156,24 +156,24 @@ class _TenantWork:
         known = self.remembered.surrogates(self.tenant, kind, references)
         asked = references - known.keys()
         found = known | (await self.vault.surrogates(self.connection, self.tenant, kind, asked) if asked else {})
-        self.names |= {(self.tenant, kind, reference): surrogate for reference, surrogate in found.items()}
+        self.names |= {(self.tenant, kind, reference): found[reference] for reference in asked}
         return found
 
     def _token(self, *parts: str) -> UUID:
         return self.vault.token(self.tenant, *parts)
 
-    def _reference(self, draft: Draft, client: UUID) -> UUID | None:
-        named = draft.event.episode
-        return None if named is None else self._token("episode", str(client), named)
+    def _whose(self, draft: Draft, clients: Mapping[str, UUID]) -> tuple[UUID, UUID | None]:
+        """The client, and the token of the episode that is named."""
+        client, named = clients[draft.event.client], draft.event.episode
+        return client, None if named is None else self._token("episode", str(client), named)
 
-    async def _courses(self, drafts: Sequence[Draft], clients: dict[str, UUID]) -> Courses:
+    async def _courses(self, wanted: Collection[tuple[UUID, UUID | None]]) -> Courses:
         """The clients' episodes, held until the commit; where one has to be made, under a lock.
 
         So two do not make two, and none writes over what another has just opened or closed. The lock for new ones
         comes before the rows, and rows in one order, for everybody: nobody waits in a circle.
         """
         courses = Courses(self._token)
-        wanted = {(clients[d.event.client], self._reference(d, clients[d.event.client])) for d in drafts}
         ids = sorted({client for client, _ in wanted})
         self.cares = {(self.tenant, client, reference) for client, reference in wanted}
         if not all(map(self.remembered.stands, self.cares)):
@@ -188,17 +188,16 @@ class _TenantWork:
         return [Course(*row) for row in rows]
 
     def _place(
-        self, drafts: Sequence[Draft], clients: dict[str, UUID], clinicians: dict[str, UUID], courses: Courses
+        self, named: list[tuple[Draft, UUID, UUID | None]], clinicians: Mapping[str, UUID], courses: Courses
     ) -> list[tuple[Draft, Surrogates]]:
         placed = []
-        for draft in sorted(drafts, key=lambda each: (each.event.occurred_at, each.fact_id)):
-            client = clients[draft.event.client]
+        for draft, client, reference in sorted(named, key=lambda each: (each[0].event.occurred_at, each[0].fact_id)):
+            event = draft.event
             try:
-                reference = self._reference(draft, client)
-                episode = courses.place(client, reference, draft.event.type, draft.event.occurred_at)
+                episode = courses.place(client, reference, event.type, event.occurred_at)
             except EpisodeFull:
                 continue
-            clinician = clinicians.get(draft.event.clinician or "")
+            clinician = clinicians.get(event.clinician or "")
             placed.append((draft, Surrogates(client, clinician, episode, self._session(draft, client))))
         return placed
 

@@ -21,6 +21,10 @@ BUCKETS = 16
 """Into how many parts the keys fall; most replicas that can work at once. A change is a migration."""
 
 
+MANY_KEYS = 8 * BUCKETS
+"""So many keys lie in nearly every bucket: that is not worked out."""
+
+
 class Lane(IntEnum):
     """Which queue a row waits in; a lower one is emptied first."""
 
@@ -105,7 +109,8 @@ def waking(table: str, keys: Iterable[bytes]) -> dict[str, str]:
     >>> waking("ingest.outbox", [b"tenant:client", b"tenant:client"])
     {'channel': 'ingest_outbox', 'buckets': '9'}
     """
-    buckets = sorted({bucket(key) for key in set(keys)})
+    named = set(keys)
+    buckets = sorted({bucket(key) for key in named}) if len(named) < MANY_KEYS else range(BUCKETS)
     return {"channel": sql.channel(table), "buckets": " ".join(map(str, buckets))}
 
 
