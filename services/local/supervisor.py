@@ -113,6 +113,8 @@ class Child:
                 await self._until_gone(self.process)
         except OSError as error:
             self._note(f"{self.service.command[0]} could not be started: {error.strerror}")
+        except ChildFailed as error:  # a predecessor that does not go may be gone the next time
+            self._note(f"{self.service.name} could not be started: {error}")
         return time.monotonic() - began
 
     async def _until_gone(self, process: subprocess.Popen[bytes]) -> None:

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -191,6 +192,24 @@ async def test_a_service_that_cannot_go_on_says_why(tmp_path: Path) -> None:
     supervisor = Supervisor(tmp_path)
     with pytest.raises(ChildFailed, match="alerts did not become ready: no database address"):
         await asyncio.wait_for(supervisor.start([service]), 5)
+    await supervisor.stop()
+
+
+async def test_a_predecessor_that_does_not_go_is_waited_for(tmp_path: Path) -> None:
+    """What cannot be started because its disk still holds the one before is tried again, and says why."""
+    starts = 0
+
+    async def before() -> None:
+        nonlocal starts
+        starts += 1
+        if starts == 2:
+            raise ChildFailed("process 7 was killed and does not go")
+
+    supervisor = Supervisor(tmp_path)
+    await supervisor.start([replace(shell("broker", "sleep 600"), before=before)])
+    os.kill(supervisor.child("broker").report()["pid"], signal.SIGKILL)
+    await until(lambda: starts == 3 and supervisor.child("broker").state == "ready")
+    assert "broker could not be started: process 7 was killed" in (tmp_path / "broker.log").read_text()
     await supervisor.stop()
 
 
