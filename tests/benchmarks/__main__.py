@@ -24,6 +24,7 @@ from tests.benchmarks import (
     report,
     scaling,
     scoring,
+    sizes,
     standstill,
 )
 from tests.benchmarks.harness import Row, keep, say
@@ -42,6 +43,7 @@ FAMILIES: dict[str, Callable[[int], Awaitable[list[Row]]]] = {
     "alerts": alerts.rows,
     "latency": latency.rows,
     "standstill": standstill.rows,
+    "sizes": sizes.rows,
 }
 
 

@@ -19,7 +19,7 @@ _STYLE: Final[Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
 }
-_INK: Final = "#1f4e79"
+_LINES: Final = (("cpu", "#1f4e79", "-"), ("wall", "#9aa5b1", "--"))
 
 
 def draw(points: Path) -> None:
@@ -36,10 +36,12 @@ def draw(points: Path) -> None:
 
 def _panel(axes: Axes, name: str, measured: list[dict[str, Any]]) -> None:
     places = [point[name] for point in measured]
-    axes.plot(places, [median(point["us"]) for point in measured], color=_INK, lw=2)
-    for point in measured:
-        axes.plot([point[name]] * len(point["us"]), point["us"], ls="", marker="o", ms=3, color=_INK, alpha=0.5)
+    for kind, ink, style in _LINES:
+        axes.plot(places, [median(point[kind]) for point in measured], color=ink, ls=style, lw=2)
+        for point in measured:
+            axes.plot([point[name]] * len(point[kind]), point[kind], ls="", marker="o", ms=3, color=ink, alpha=0.5)
     axes.set_xscale("log")
     axes.set_xticks(places, [f"{place:,}" for place in places], minor=False)
     axes.set_xticks([], minor=True)
-    axes.set(xlabel=name, ylabel="us an event", ylim=(0, 1.1 * max(max(point["us"]) for point in measured)))
+    most = max(max(point[kind]) for point in measured for kind, *_ in _LINES)
+    axes.set(xlabel=name, ylabel="us an event: CPU (line), wall (dashed)", ylim=(0, 1.1 * most))

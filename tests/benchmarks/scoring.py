@@ -99,6 +99,12 @@ def module(name: str, *arguments: str) -> tuple[str, ...]:
 
 
 async def told(settings: ScoringSettings, *command: str) -> float:
+    """The last number that the command says."""
+    return (await said(settings, *command))[-1]
+
+
+async def said(settings: ScoringSettings, *command: str) -> list[float]:
+    """The numbers of the last line that the command says."""
     told = {
         "ATTUNE_KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
         "ATTUNE_KAFKA_TOPIC_PREFIX": settings.kafka_topic_prefix,
@@ -112,7 +118,7 @@ async def told(settings: ScoringSettings, *command: str) -> float:
     finally:
         if process.returncode is None:
             process.kill()
-    return float(out.decode().split()[-1])
+    return [float(number) for number in out.decode().splitlines()[-1].split()]
 
 
 async def fill(settings: ScoringSettings, records: list[Record]) -> None:

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import uvloop
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -67,6 +68,13 @@ def trivial(settings: ScoringSettings, table: Table) -> Trivial:
 # -------------------------------------------------------------------------------------------------------- ours
 
 
+class Pace(NamedTuple):
+    """Events a second, and what one took of this process's time, in us."""
+
+    rate: float
+    cpu_us: float
+
+
 def nothing(_app: ScoringApp) -> None:
     """Start with an empty table."""
 
@@ -77,8 +85,8 @@ async def ours(
     total: int,
     prepare: Callable[[ScoringApp], None] = nothing,
     between: tuple[float, float] = (0, 1),
-) -> float:
-    """Events a second from the first record fetched to the last one settled, or between two parts of the run."""
+) -> Pace:
+    """From the first record fetched to the last one settled, or between two parts of the run."""
 
     def make(of: ScoringSettings, app: ScoringApp) -> Scorer:
         table = Table(app.episodes.data.get, app.episodes.apply_changelog_batch)
@@ -89,17 +97,18 @@ async def ours(
     running = asyncio.create_task(app.start())
     while not any(lane.backlog or lane.settled for lane in app.lanes.lanes.values()):  # noqa: ASYNC110 - looked at from outside
         await asyncio.sleep(0.001)
-    (before, began), (after, ended) = [await _settled(app, part * total) for part in between]
+    begin, end = [await _settled(app, part * total) for part in between]
     await app.stop()
     running.cancel()
-    return (after - before) / (ended - began)
+    events, seconds, busy = (after - before for before, after in zip(begin, end, strict=True))
+    return Pace(events / seconds, 1e6 * busy / events)
 
 
-async def _settled(app: ScoringApp, count: float) -> tuple[float, float]:
-    """How many are settled, and when, once so many are."""
+async def _settled(app: ScoringApp, count: float) -> tuple[float, float, float]:
+    """How many are settled, when, and after how much of this process's time, once so many are."""
     while (settled := app.metrics.events._value.get()) < count:  # noqa: ASYNC110 - looked at from outside
         await asyncio.sleep(0.002)
-    return settled, time.perf_counter()
+    return settled, time.perf_counter(), time.process_time()
 
 
 # ---------------------------------------------------------------------------------------------------- the peer
@@ -172,7 +181,7 @@ class Bare:
 
 async def _main(kind: str, core: str, total: int) -> None:
     settings = ScoringSettings()
-    rate = await (ours(settings, core, total) if kind == "ours" else Bare(settings, core).run(total))
+    rate = (await ours(settings, core, total)).rate if kind == "ours" else await Bare(settings, core).run(total)
     sys.stdout.write(f"{rate}\n")
 
 
