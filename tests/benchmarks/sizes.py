@@ -17,6 +17,8 @@ from typing import Any
 import asyncpg
 
 from schemas.topics import EPISODES_CHANGELOG
+from services.platform import kafka
+from services.platform.settings import Settings
 from tests.benchmarks.harness import Question, Row, alone, say
 from tests.chaos.load import Load
 from tests.whole_road import Road, until, whole_road
@@ -49,12 +51,13 @@ async def rows(_: int) -> list[Row]:
         await _post(road, posts[-CLIENTS:])
         by_schema = _each(await _postgres(road), tables, len(posts))
         by_topic = _each(now := _topics(road.stack.kafka.data), logs, len(posts))
+        held = await _states(road)
     changelog = by_topic.pop(EPISODES_CHANGELOG.name)
     return [
         alone(POSTGRES, [sum(by_schema.values())], _listed(by_schema)),
         alone(KAFKA, [sum(by_topic.values())], _listed(by_topic)),
         alone(CHANGELOG, [changelog], f"of episodes that grow from 1 to {SESSIONS} sessions"),
-        alone(STATE, [(now[EPISODES_CHANGELOG.name] - before) / CLIENTS], f"{SESSIONS * len(KINDS)} facts"),
+        alone(STATE, [(now[EPISODES_CHANGELOG.name] - before) / CLIENTS], f"{held:,.0f} bytes in the table's memory"),
     ]
 
 
@@ -118,6 +121,19 @@ def _topics(data: Path) -> dict[str, int]:
         topic = segment.parent.name.rpartition("-")[0]
         sizes[topic] = sizes.get(topic, 0) + segment.stat().st_size
     return {topic: size for topic, size in sizes.items() if not topic.startswith("__")}
+
+
+async def _states(road: Road) -> float:
+    """Bytes of the last state of an episode, as the table holds it."""
+    consumer = kafka.consumer(Settings(kafka_bootstrap=road.stack.kafka.bootstrap), EPISODES_CHANGELOG.name)
+    await consumer.start()
+    ends = await consumer.end_offsets(consumer.assignment())
+    last: dict[bytes, int] = {}
+    while any([await consumer.position(place) < end for place, end in ends.items()]):
+        for records in (await consumer.getmany(timeout_ms=200)).values():
+            last |= {record.key: len(record.value) for record in records}
+    await consumer.stop()
+    return sum(last.values()) / len(last)
 
 
 def _each(after: Mapping[str, int], before: Mapping[str, int], facts: int) -> dict[str, float]:
