@@ -113,7 +113,11 @@ def _made_from(card: Mapping[str, float]) -> str:
     'from 3,380 ratings in 412 courses; autocorrelation 0.31'
     """
     told = f"from {card.get('ratings', 0):,.0f} ratings in {card.get('clients', 0):,.0f} courses"
-    more = {"autocorrelation": "autocorrelation", "strained_share": "share of strained sessions"}
+    more = {
+        "autocorrelation": "autocorrelation",
+        "strained_share": "share of strained sessions",
+        "chance_over_simulated": "chance, over simulated",
+    }
     return "; ".join([told, *(f"{name} {card[key]:.2f}" for key, name in more.items() if key in card)])
 
 

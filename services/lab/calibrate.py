@@ -32,20 +32,21 @@ Rates = tuple[tuple[float, float], ...]
 def rates(config: rupture.Config, rows: Floats, ordinary: NDArray[np.bool_], lengths: NDArray[np.int64]) -> Rates:
     """For each share, the evidence that so many of all ordinary sessions reach, first sessions included."""
     given = np.arange(rows.shape[1]) < lengths[:, None]
-    found = np.sort(np.fromiter(_evidence(config, rows, ordinary, lengths), float))[::-1]
-    sessions = int((ordinary & given).sum())
-    return tuple((share, round(float(found[int(share * sessions)]), 4)) for share in SHARES)
+    found = np.sort(evidence(config, rows, lengths)[ordinary[given]])[::-1]
+    return tuple((share, round(float(found[int(share * found.size)]), 4)) for share in SHARES)
 
 
-def _evidence(
-    config: rupture.Config, rows: Floats, ordinary: NDArray[np.bool_], lengths: NDArray[np.int64]
-) -> Iterator[float]:
-    for row, counts, length in zip(rows.tolist(), ordinary.tolist(), lengths.tolist(), strict=True):
+def evidence(config: rupture.Config, rows: Floats, lengths: NDArray[np.int64]) -> Floats:
+    """Of every session, client after client, in nats; first ones have none (minus infinity)."""
+    return np.fromiter(_evidence(config, rows, lengths), float, int(lengths.sum()))
+
+
+def _evidence(config: rupture.Config, rows: Floats, lengths: NDArray[np.int64]) -> Iterator[float]:
+    for row, length in zip(rows.tolist(), lengths.tolist(), strict=True):
         state = rupture.start(config)
-        for score, counted in zip(row[:length], counts, strict=False):
+        for score in row[:length]:
             state, seen = rupture.step(config, state, score)
-            if seen is not None and counted:
-                yield seen.log_ratio
+            yield -np.inf if seen is None else seen.log_ratio
 
 
 def of_prior(instrument: Instrument, clients: int = CLIENTS) -> Rates:

@@ -24,7 +24,7 @@ from services.scoring.domain.config import DEFAULT, EngineConfig
 
 RATES: Final = (0.03, 0.02, 0.01, 0.005)
 WITHIN: Final = 0.25
-_SEED: Final = 9_401
+_SEED: Final = 21_401
 _RESAMPLES: Final = 400
 
 

@@ -1,8 +1,8 @@
 """A clinic's own parameters, from its own ratings: empirical Bayes, and what chance then reaches.
 
 Maximum likelihood of the detectors' own model (`services.lab.likelihood`); the `rates` come from courses simulated to
-look like the clinic's (`services.lab.alike`), with its autocorrelation, its ruptures and those who leave early. Scores
-run upwards.
+look like the clinic's (`services.lab.alike`), and are then held against how often its own sessions reach them
+(`services.lab.realised`). Scores run upwards.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from typing import Final
 import numpy as np
 
 from schemas.instruments import Instrument, Prior, Source
-from services.lab.alike import Asked, alike, simulated
-from services.lab.calibrate import Rates, rates
+from services.lab.alike import Asked, Simulated, alike, simulated
+from services.lab.calibrate import Rates, evidence
 from services.lab.likelihood import Ratings, Shape, counts_of, log_likelihood, most_likely
 from services.lab.ordinary import Ordinary
+from services.lab.realised import Reached, corrected
 from services.scoring.domain import rupture
 from services.scoring.domain.config import DEFAULT, rupture_config, upwards
 
@@ -57,15 +58,27 @@ def fit(instrument: Instrument, series: Series, *, seed: int = 1, at_least: int 
     shape, likelihood = most_likely(instrument, asked.real)
     clinic = alike(asked, shape)
     made = simulated(np.random.default_rng([seed, 2]), asked, clinic)
-    found = rates(_detector(instrument, shape), made.ratings.rows, made.ordinary, made.ratings.lengths)
-    told = _model(instrument, shape, likelihood, clinic, asked.real) | _beside(instrument, asked.real, made.ratings)
+    found = corrected(_reached(_detector(instrument, shape), asked.real, made))
+    told = (
+        {"chance_over_simulated": found.factor}
+        | _model(instrument, shape, likelihood, clinic, asked.real)
+        | _beside(instrument, asked.real, made.ratings)
+    )
     return Fitted(
         instrument=instrument.key,
         mu0=round(upwards(instrument, shape.mu0), 4),
         sb=round(shape.sb, 4),
         sw=round(shape.sw, 4),
-        rates=found,
+        rates=found.rates,
         card={name: round(value, 4) for name, value in told.items()},
+    )
+
+
+def _reached(detector: rupture.Config, real: Ratings, made: Simulated) -> Reached:
+    return Reached(
+        evidence(detector, real.rows, real.lengths),
+        evidence(detector, made.ratings.rows, made.ratings.lengths),
+        made.ordinary[made.ratings.given],
     )
 
 
@@ -96,6 +109,7 @@ def _model(
         "strained_share": shape.strained,
         "autocorrelation": clinic.autocorrelation,
         "growth": clinic.growth,
+        "unlike": clinic.spread_sd,
         "log_likelihood_a_rating": likelihood,
         "log_likelihood_a_rating_shipped": log_likelihood(instrument, before, counts_of(instrument, real)),
     }

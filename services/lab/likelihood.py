@@ -60,7 +60,7 @@ def most_likely(instrument: Instrument, ratings: Ratings) -> tuple[Shape, float]
     def loss(at: Floats) -> float:
         return -log_likelihood(instrument, shape_of(at), counts) + 1e-3 * float(at @ at)
 
-    best = minimize(loss, np.array([0.0, 0.0, 0.0, -1.0]), method="Nelder-Mead", options={"xatol": 2e-3, "fatol": 1e-5})
+    best = minimize(loss, np.array([0.0, 0.0, 0.0, -1.0]), method="L-BFGS-B", options={"eps": 1e-4})
     return shape_of(best.x), -float(best.fun)
 
 

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -15,10 +16,13 @@ from services.cli.app import run
 from services.cli.invocation import Invocation
 from services.lab import alike
 from services.lab.calibration import Size, of_clinic
+from services.lab.clinics import CLINICS
 from services.lab.fit import TooFewClients, fit
 from services.lab.fit_source import ratings
 from services.lab.fitted_file import engine_of, read
 from services.lab.generator import simulate
+from services.lab.likelihood import Ratings, counts_of, log_likelihood, most_likely
+from services.lab.realised import Reached, corrected
 from services.scoring.domain import off_track
 from services.scoring.domain.config import SeriesConfig, series_config, upwards
 
@@ -142,3 +146,39 @@ def attune(*arguments: str, code: int = 0) -> str:
     ended = run(arguments, Invocation({}, out=console, say=console))
     assert ended == code, out.getvalue()
     return out.getvalue()
+
+
+def test_the_likeliest_parameters_have_no_likelier_neighbours() -> None:
+    """The search goes to the top, also where it begins far away."""
+    courses = [course.totals for course in simulate(9_401, 600, CLINICS["variable clients"]) if len(course.totals) > 1]
+    ratings_ = Ratings(*_rows(courses))
+    shape, _ = most_likely(instrument(), ratings_)
+    counts = counts_of(instrument(), ratings_)
+    found = log_likelihood(instrument(), shape, counts)
+    for name, by in (("mu0", 0.4), ("mu0", -0.4), ("sb", 0.3), ("sb", -0.3), ("sw", 0.2), ("sw", -0.2)):
+        beside = shape._replace(**{name: getattr(shape, name) + by})
+        assert log_likelihood(instrument(), beside, counts) < found, name
+
+
+def _rows(courses: list[tuple[float, ...]]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    lengths = np.array([len(each) for each in courses])
+    rows = np.zeros((len(courses), int(lengths.max())))
+    for row, each in zip(rows, courses, strict=True):
+        row[: len(each)] = each
+    return rows, lengths
+
+
+@pytest.mark.parametrize(("tail", "low", "high"), [(1.0, 0.9, 1.1), (1.4, 1.3, 3.5)], ids=["alike", "heavier tails"])
+def test_rates_are_held_against_what_a_clinic_really_reaches(tail: float, low: float, high: float) -> None:
+    """Where ordinary sessions reach evidence oftener than simulated ones, more is asked for; where not, the same."""
+    rng = np.random.default_rng(6)
+    ordinary = rng.random(60_000) < 0.97
+    made = np.where(ordinary, rng.normal(-1, 1, ordinary.size), rng.normal(2, 1.5, ordinary.size))
+    clean = rng.random(20_000) < 0.97
+    real = np.where(clean, rng.normal(-1, 1, clean.size) * tail, rng.normal(2, 1.5, clean.size))
+    found = corrected(Reached(real, made, ordinary))
+    assert low < found.factor < high
+    line = dict(found.rates)[0.01]
+    before = dict(corrected(Reached(made, made, ordinary)).rates)[0.01]
+    realised, uncorrected = ((real[clean] >= each).mean() / 0.01 for each in (line, before))
+    assert abs(realised - 1) <= max(0.15, 0.7 * abs(uncorrected - 1))
