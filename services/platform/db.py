@@ -9,6 +9,7 @@ from time import monotonic
 from typing import Any, ClassVar
 from uuid import UUID
 
+import asyncpg
 from sqlalchemy import DateTime, MetaData, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
@@ -71,7 +72,7 @@ def create_engine(settings: Settings, plans: Mapping[str, str] | None = None) ->
         pool_size=settings.database_pool,
         max_overflow=0,
         pool_reset_on_return=None,  # `transaction` has ended what it began; a rollback of nothing is a round trip
-        connect_args=patience | {"server_settings": dict(plans or {})},
+        connect_args=patience | {"connection_class": Bound, "server_settings": dict(plans or {})},
     )
     _look_at_the_idle(engine.pool)
     return engine
@@ -103,12 +104,38 @@ def tenants_setting(tenants: Iterable[UUID]) -> str:
     return "{" + ",".join(str(tenant) for tenant in tenants) + "}"
 
 
+class Bound(asyncpg.Connection):  # type: ignore[misc]  # asyncpg is untyped
+    """A connection whose next transaction begins with its tenants: to bind it afterwards is one more round trip.
+
+    Whoever begins otherwise than `transaction` is bound to nobody, and sees nothing.
+    """
+
+    tenants: str | None = None
+
+    async def execute(self, query: str, *arguments: Any, timeout: float | None = None) -> str:  # noqa: ANN401, ASYNC109 - the driver's own
+        if query.startswith("BEGIN") and self.tenants is not None:
+            query = f"{query} select set_config('app.tenants', '{self.tenants}', true)"
+        told: str = await super().execute(query, *arguments, timeout=timeout)
+        return told
+
+
 @asynccontextmanager
 async def transaction(engine: AsyncEngine, tenants: Iterable[UUID] = ()) -> AsyncIterator[AsyncConnection]:
     """A transaction that sees the rows of exactly these tenants; it commits at the end or not at all."""
-    async with engine.begin() as connection:
-        await connection.execute(_BIND, {"tenants": tenants_setting(tenants)})
-        yield connection
+    seen = tenants_setting(tenants)
+    async with engine.connect() as connection:
+        driver = connection.sync_connection.connection.driver_connection  # type: ignore[union-attr]  # it is connected
+        bound = driver if type(driver) is Bound else None  # the driver's classes say of each other that they are one
+        try:
+            if bound is not None:
+                bound.tenants = seen
+            async with connection.begin():
+                if bound is None:
+                    await connection.execute(_BIND, {"tenants": seen})
+                yield connection
+        finally:
+            if bound is not None:
+                bound.tenants = None
 
 
 def is_transient(error: BaseException) -> bool:
