@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from services.lab import bounded, calibration, further, report, worked, written
 from services.lab.caseload import Clinic, caseload
-from services.lab.clinics import CLINICS
+from services.lab.clinics import CLINICS, WITH_A_BOUND
 from services.lab.comparison import Comparison, compare
 from services.lab.figures import DrawingLibraryMissingError, draw, drawing_library
 from services.lab.rules import rules
@@ -99,6 +99,28 @@ def bound_(
         made = bounded.everything(clients, cores, told)
     if write is not None:
         report.write_into(write, "bound", made)
+    typer.echo(made)
+
+
+@app.command(name="bound-abroad")
+def bound_abroad(
+    clients: Annotated[
+        int, typer.Option(min=50, help="Clients for each of two held-out seeds, of each clinic.")
+    ] = 2_000,
+    fitted_on: Annotated[int, typer.Option(min=250, help="Other clients that parameters are fitted to.")] = 4_000,
+    cores: Annotated[int, typer.Option(min=1, help="Processes; the numbers do not depend on it.")] = os.cpu_count()
+    or 1,
+    write: Annotated[Path | None, typer.Option(help="Put the table into this page, between its marks.")] = None,
+) -> None:
+    """How near the default comes to the oracle in other clinics, after `fit` (some minutes)."""
+    seeds = HELD_OUT[:2]
+    with _said():
+        _prepared("bound-abroad", write, None)
+    with _bar("asking the oracle", len(seeds) * len(WITH_A_BOUND)) as told:
+        found = bounded.abroad(clients, fitted_on, seeds, cores, told)
+    made = bounded.abroad_markdown(found, clients * len(seeds))
+    if write is not None:
+        report.write_into(write, "bound-abroad", made)
     typer.echo(made)
 
 

@@ -38,6 +38,18 @@ CLINICS: Final[dict[str, Population]] = {
     ),
 }
 
+_AS_IN_APPENDIX_A: Final = Variety(shapes=(("one-session", 0.5), ("v", 0.25), ("lasting", 0.25)))
+WITH_A_BOUND: Final[dict[str, Population]] = {
+    "appendix A": TYPICAL,
+    "low ratings": replace(TYPICAL, mean=35.4, between_sd=4.2),
+    "at the ceiling": replace(TYPICAL, mean=41.0, between_sd=3.0),
+    "varying ratings": replace(TYPICAL, within_sd=3.5),
+    "steady ratings": replace(TYPICAL, within_sd=1.6),
+    "alike clients": replace(TYPICAL, between_sd=2.4),
+    "heavy tails": replace(TYPICAL, variety=replace(_AS_IN_APPENDIX_A, tails=4.0)),
+}
+"""Appendix A's ruptures in clinics with other means, variances, ceilings and tails, of which the oracle knows all."""
+
 
 def instrument_of(population: Population) -> str:
     return "srs@3" if population.variety is None else population.variety.instrument

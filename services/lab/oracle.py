@@ -89,7 +89,7 @@ def bound(seed: int, courses: Sequence[Course], clinic: Population = TYPICAL, pa
 def _move(rng: Generator, cloud: _Cloud, clinic: Population, session: int) -> None:
     """The state goes on; ruptures age, end and begin."""
     fresh = clinic.within_sd * np.sqrt(1 - clinic.autocorrelation**2)
-    cloud.state = clinic.autocorrelation * cloud.state + fresh * rng.standard_normal(cloud.state.shape)
+    cloud.state = clinic.autocorrelation * cloud.state + fresh * _noise(rng, clinic, cloud.state.shape)
     if session == 0:
         return
     cloud.since += 1
@@ -105,6 +105,14 @@ def _move(rng: Generator, cloud: _Cloud, clinic: Population, session: int) -> No
     cloud.size = np.where(begins, size, cloud.size)
     cloud.shape = np.where(begins, np.searchsorted(_SHARES, rng.random(free.shape), side="right"), cloud.shape)
     cloud.age, cloud.since = np.where(begins, 0, cloud.age), np.where(begins, 0, cloud.since)
+
+
+def _noise(rng: Generator, clinic: Population, shape: tuple[int, ...]) -> Floats:
+    """As the generators draw it: normal, or with the tails of a clinic that has them."""
+    tails = clinic.variety.tails if clinic.variety else None
+    if tails is None:
+        return rng.standard_normal(shape)
+    return np.asarray(rng.standard_t(tails, shape) / np.sqrt(tails / (tails - 2)))
 
 
 def _weigh(cloud: _Cloud, clinic: Population, given: Floats, session: int) -> Floats:

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import replace
 
+import numpy as np
+import pytest
+
+from schemas.instruments import Prior, Source
+from services.lab.bounded import FITTED, NOW, RATE, RECENTLY, Tried, bounded
+from services.lab.clinics import WITH_A_BOUND
 from services.lab.generator import simulate
 from services.lab.oracle import bound
+from services.lab.rules import DEFAULT_RULE
+from services.scoring.domain.config import DEFAULT
 
 
 def test_it_is_calibrated() -> None:
@@ -27,3 +35,22 @@ def test_it_says_the_same_twice() -> None:
     for one, other in zip(first.recently, second.recently, strict=True):
         assert np.isnan(one[0])
         assert np.array_equal(one, other, equal_nan=True)
+
+
+def test_other_clinics_are_held_against_what_could_be_known_of_them() -> None:
+    """The oracle knows each clinic, the engine only what it was fitted to; all look at the same clients."""
+    prior = Prior(35.6, 3.8, 2.2, Source("as fitted", "simulated"))
+    where = Tried(WITH_A_BOUND["low ratings"], replace(DEFAULT, priors=(("srs@3", prior),)))
+    held = {each.rule: each for each in bounded(150, (71,), 1, where=where) if each.rate == RATE}
+    assert {DEFAULT_RULE, FITTED, RECENTLY, NOW} <= held.keys()
+    assert held[RECENTLY].of_recently.estimate == pytest.approx(1.0)
+    assert held[FITTED].caught.estimate != held[DEFAULT_RULE].caught.estimate
+
+
+def test_the_oracle_of_heavy_tails_is_less_sure_of_a_low_rating() -> None:
+    """Where sessions swing widely by themselves, the lowest ratings say less of a rupture."""
+    courses = simulate(7, 120)
+    normal, heavy = (WITH_A_BOUND[name] for name in ("appendix A", "heavy tails"))
+    told = [np.concatenate(bound(1, courses, clinic, particles=200).now) for clinic in (normal, heavy)]
+    likely = np.nan_to_num(told[0]) > 0.3
+    assert np.nan_to_num(told[1])[likely].mean() < np.nan_to_num(told[0])[likely].mean() - 0.05
