@@ -16,6 +16,7 @@ from schemas.events import (
     Appointment,
     Attendance,
     Band,
+    DropoutForecast,
     EpisodeSnapshot,
     Expectation,
     Reading,
@@ -49,6 +50,8 @@ class Story:
     booked_in_days: int | None = 5
     status: Literal["open", "closed"] = "open"
     quality: dict[int, str] = field(default_factory=dict)
+    leaving: float | None = None
+    """Within three sessions, as a clinic's own hazard has it."""
     tenant: str = "northside"
 
     @property
@@ -109,6 +112,22 @@ def snapshot(story: Story) -> EpisodeSnapshot:
         ),
         ratings=len(attended),
         historical=False,
+        dropout=_forecast(story, attended) if story.leaving is not None else None,
+    )
+
+
+def _forecast(story: Story, attended: list[int]) -> DropoutForecast:
+    return DropoutForecast(
+        session_id=story.session_id(attended[-1]),
+        session_number=len(attended),
+        at=story.at(attended[-1]),
+        next=(story.leaving or 0.0) / 3,
+        within_three=story.leaving or 0.0,
+        line=0.25,
+        since=story.session_id(attended[-2]),
+        otherwise=0.14,
+        contributions={"session": -3.1, "fall": 0.6, "strain": 0.4},
+        reason="a rating below this client's usual and earlier signs of a strain",
     )
 
 
@@ -204,7 +223,13 @@ RUPTURE = Story(
     outcome=(17.2, 18.4, 18.9, 21.0, 22.2, 22.0, 23.8, 24.5, 22.9, 23.4),
 )
 RISK = Story("NS-0977", "Dr. Okafor", wandering(3, 7, 36.0, 1.6), instrument="srs@3", booked_in_days=2)
-DRIFT = Story("NS-1108", "Dr. Okafor", (37.8, 37.5, 37.0, 36.2, 35.9, 35.0, 34.6, 33.8, 33.9, 32.7), booked_in_days=6)
+DRIFT = Story(
+    "NS-1108",
+    "Dr. Okafor",
+    (37.8, 37.5, 37.0, 36.2, 35.9, 35.0, 34.6, 33.8, 33.9, 32.7),
+    booked_in_days=6,
+    leaving=0.31,
+)
 AWAY = Story("NS-0871", "Dr. Okafor", wandering(8, 12, 35.0, 1.8), last_days_ago=34, booked_in_days=None)
 CEILING = Story(
     "NS-1203",

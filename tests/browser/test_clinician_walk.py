@@ -92,6 +92,17 @@ async def test_the_chart_draws_on_either_scale(watched: Watched) -> None:
     await expect(page.locator(".numbers tbody tr").first).to_contain_text("33.1")
 
 
+async def test_how_likely_a_client_is_to_leave_is_told_with_its_reason(watched: Watched) -> None:
+    """A chance, as of when, and what adds to it; where a clinic has no model of its own, nothing is said."""
+    page = watched.page
+    await sign_in(page, DRIFT.clinician)
+    await page.goto(f"/clients/{DRIFT.client_id}")
+    told = page.get_by_text("about 31 in 100 of this clinic's earlier clients left within three sessions")
+    await expect(told).to_contain_text("a rating below this client's usual and earlier signs of a strain")
+    await page.goto(f"/clients/{RUPTURE.client_id}")
+    await expect(page.get_by_text("left within three sessions")).to_have_count(0)
+
+
 async def test_nobody_sees_a_colleagues_client(watched: Watched) -> None:
     """For another clinician the client is not in the list, not found by reference, and the page is not there."""
     page = watched.page

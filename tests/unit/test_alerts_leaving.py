@@ -24,7 +24,7 @@ def told(forecast: Forecast | None, **about: object) -> list[Wanted]:
 def test_it_says_how_likely_why_and_what_would_be_otherwise() -> None:
     """The chance, what adds most to it, the line, and the chance if that were as usual."""
     (alert,) = told(LIKELY)
-    assert alert.reason == "34% likely to leave within three sessions: missed appointments"
+    assert alert.reason == "at such a point 34 in 100 leave within three sessions: missed appointments"
     assert (alert.severity, alert.rule, alert.session) == ("amber", "dropout-hazard", "s4")
     assert alert.evidence["threshold"] == "30% or more within three sessions, which few of this clinic's sessions reach"
     assert alert.evidence["without_the_largest"] == "12%, and would not have flagged"
@@ -34,7 +34,7 @@ def test_a_run_of_such_sessions_is_one_alert() -> None:
     """The next session of the run says the same alert again, with its own words."""
     (first,), (next_,) = told(LIKELY), told(LIKELY._replace(session="s5", number=5, at=day(35), within_three=0.4))
     assert first.alert_id == next_.alert_id
-    assert "40%" in next_.reason
+    assert "40 in 100" in next_.reason
 
 
 @pytest.mark.parametrize(

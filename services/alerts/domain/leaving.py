@@ -29,7 +29,7 @@ def leaving(policy: Policy, case: Case) -> Iterator[Wanted]:
             severity="amber",
             state="open",
             rule=RULE,
-            reason=f"{seen.within_three:.0%} likely to leave within three sessions: {seen.reason}",
+            reason=f"at such a point {100 * seen.within_three:.0f} in 100 leave within three sessions: {seen.reason}",
             occurred_at=seen.at,
             historical=seen.historical,
             session=seen.session,

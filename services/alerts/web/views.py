@@ -132,8 +132,8 @@ def leaving_text(snapshot: EpisodeSnapshot) -> str | None:
     seen = snapshot.dropout
     if seen is None or snapshot.status != "open":
         return None
-    chance = f"{seen.within_three:.0%} likely to leave within three sessions, as of {day(seen.at)}"
-    return f"{chance}: {seen.reason}. From what became of this clinic's earlier clients."
+    share = f"about {100 * seen.within_three:.0f} in 100 of this clinic's earlier clients left within three sessions"
+    return f"At such a point (as of {day(seen.at)}), {share}. What adds to it: {seen.reason}."
 
 
 def quality_notes(readings: Iterable[Reading]) -> list[str]:
