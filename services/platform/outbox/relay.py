@@ -20,11 +20,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
-from uuid import UUID
+from time import monotonic
+from typing import Protocol
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
@@ -44,6 +43,7 @@ from services.platform import kafka, logs
 from services.platform.db import is_transient
 from services.platform.outbox import statements as sql
 from services.platform.outbox.buckets import Buckets
+from services.platform.outbox.hands import FIRST, Hand, Round
 from services.platform.outbox.publishing import publish
 from services.platform.outbox.rows import Lane, Row
 from services.platform.settings import Settings
@@ -52,10 +52,11 @@ POLL_SECONDS = 1.0
 """How long a missed notification may delay a row."""
 HELD_SECONDS = 0.1
 """Between two small rounds, and between two looks whether bulk may go on."""
+BULK_SECONDS = 0.05
+"""How soon the bulk lane is looked at again that was empty: beside a stream of live rows, not after each of them."""
 RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0)
 BATCH_BYTES = 256 * 1024
 """Uncompressed bytes of a Kafka batch: one is acknowledged before the next, so few and large."""
-_FIRST = UUID(int=0)
 _PRODUCER_LOST = (
     DuplicateSequenceNumber,
     InvalidProducerEpoch,
@@ -74,16 +75,6 @@ _PLANS = {
     "plan_cache_mode": "force_generic_plan",
     "application_name": "outbox relay",
 }
-
-
-class Round(NamedTuple):
-    """What is looked at together, and how much of it at once."""
-
-    lanes: tuple[Lane, ...]
-    rows: int
-    bytes: int
-    tenants: int = 64
-    """Most tenants of a bucket in one round; the next ones are the next round's."""
 
 
 ROUNDS = (Round((Lane.RISK, Lane.LIVE), 2_000, 4 << 20), Round((Lane.BULK,), 1_000, 1 << 20))
@@ -120,25 +111,6 @@ def producer(settings: Settings) -> AIOKafkaProducer:
 
 
 @dataclass(slots=True)
-class _Hand:
-    """One sequence of rounds over a part of the buckets."""
-
-    woken: asyncio.Event = field(default_factory=asyncio.Event)
-    held: bool = False
-    busy: frozenset[int] = frozenset()
-    after: dict[Round, UUID] = field(default_factory=dict)
-    """Where the tenants' turn stands, when there are more than a round takes."""
-
-    def turn(self, kind: Round, rows: Sequence[Row]) -> None:
-        """Go on after the last tenant of the bucket that had more of them than fit; else from the first again."""
-        last: defaultdict[tuple[int, int], set[UUID]] = defaultdict(set)
-        for row in rows:
-            last[row.lane, row.bucket].add(row.tenant_id)
-        full = [max(tenants) for tenants in last.values() if len(tenants) >= kind.tenants]
-        self.after[kind] = min(full, default=_FIRST)
-
-
-@dataclass(slots=True)
 class Relay:
     """Publishes one outbox table until told to stop. Takes its own connections, one for each hand and one for locks."""
 
@@ -151,7 +123,7 @@ class Relay:
     readers: Readers | None = None
     buckets: Buckets = field(init=False)
     _own: AsyncEngine = field(init=False)
-    _hands: list[_Hand] = field(init=False)
+    _hands: list[Hand] = field(init=False)
 
     def __post_init__(self) -> None:
         self._own = create_async_engine(
@@ -161,7 +133,7 @@ class Relay:
             isolation_level="AUTOCOMMIT",
             connect_args={"server_settings": _PLANS},
         )
-        self._hands = [_Hand() for _ in range(self.hands)]
+        self._hands = [Hand() for _ in range(self.hands)]
         self.buckets = Buckets(self._own, self.table, self._wake, self._busy)
 
     def _wake(self, buckets: Iterable[int]) -> None:
@@ -219,38 +191,47 @@ class Relay:
     async def _step(self, place: int, connection: AsyncConnection) -> None:
         """One round, or wait for something to do."""
         hand = self._hands[place]
+        drained, hand.drained = hand.drained and not hand.woken.is_set(), False
         hand.woken.clear()
         hand.busy = frozenset(bucket for bucket in self.buckets.owned if bucket % self.hands == place)
         try:
-            worked = bool(hand.busy) and await self._round(hand, connection)
+            worked = bool(hand.busy) and await self._round(hand, connection, ROUNDS[1:] if drained else ROUNDS)
         finally:
             hand.busy = frozenset()
         if hand.held:
             await asyncio.sleep(HELD_SECONDS)
         elif not worked:
-            await _pause(hand.woken, POLL_SECONDS)
+            await _pause(hand.woken, BULK_SECONDS if hand.owes_bulk else POLL_SECONDS)
 
-    async def _round(self, hand: _Hand, connection: AsyncConnection) -> bool:
+    async def _round(self, hand: Hand, connection: AsyncConnection, rounds: Sequence[Round]) -> bool:
         """Publish what waits, most urgent lanes first; whether there was anything."""
         most = self.readers.most if self.readers else None
         hand.held = most is not None
-        for kind in ROUNDS:
-            if Lane.BULK in kind.lanes and self.readers is not None:
+        for kind in rounds:
+            bulk = Lane.BULK in kind.lanes
+            hand.owes_bulk = bulk and monotonic() < hand.bulk_at
+            if hand.owes_bulk:
+                return False
+            if bulk and self.readers is not None:
                 hand.held = await self.readers.far_behind()
                 if hand.held:
                     return False
-            rows = _first_lane(await self._waiting(hand, kind, most or kind.rows, connection))
+            from_first = hand.after.get(kind, FIRST) == FIRST
+            found = await self._waiting(hand, kind, most or kind.rows, connection)
+            rows = _first_lane(found)
             if rows:
                 await publish(self.producer, self.prefix, rows)
                 values = {"numbers": [row.number for row in rows]}
                 await connection.execute(sql.settle(self.table, self.observer.also), values)
                 self.observer.published(rows)
                 hand.held = hand.held and rows[0].lane != Lane.RISK
+                hand.drained = not bulk and from_first and most is None and rows == found and hand.took_all(kind, rows)
                 return True
+            hand.bulk_at = monotonic() + BULK_SECONDS if bulk else hand.bulk_at
         return False
 
-    async def _waiting(self, hand: _Hand, kind: Round, most: int, connection: AsyncConnection) -> list[Row]:
-        after = hand.after.get(kind, _FIRST)
+    async def _waiting(self, hand: Hand, kind: Round, most: int, connection: AsyncConnection) -> list[Row]:
+        after = hand.after.get(kind, FIRST)
         values = {
             "lanes": list(kind.lanes),
             "buckets": sorted(hand.busy),
@@ -262,7 +243,7 @@ class Relay:
         found = (await connection.execute(sql.waiting(self.table), values)).all()
         rows = sorted(map(Row._make, found))
         hand.turn(kind, rows)
-        if not rows and after != _FIRST:
+        if not rows and after != FIRST:
             return await self._waiting(hand, kind, most, connection)
         return rows
 
