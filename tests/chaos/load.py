@@ -20,19 +20,22 @@ from tests.whole_road import Road
 PATIENCE = 120.0
 """How long an EHR tries one post before it calls somebody."""
 AGAIN_SECONDS = 0.25
+CARE, BETWEEN = timedelta(days=60), timedelta(hours=12)
 
 
 def care(seed: int, clients: int) -> Iterator[dict[str, Any]]:
-    """Ratings of a caseload, session by session, without end; some clients fall, some ratings are corrected."""
+    """Ratings of a caseload, session by session, without end; some clients fall, some ratings are corrected.
+
+    Where the next session would lie in the future, others are in care.
+    """
     rng = random.Random(seed)
-    begin = datetime.now(UTC).replace(microsecond=0) - timedelta(days=60)
-    for session in itertools.count():
-        for client in range(clients):
-            first = _rating(rng, client, session, begin)
-            yield first
-            if rng.random() < 0.05:
-                corrected = _rating(rng, client, session, begin) | {"type": "rating.amended", "version": 2}
-                yield corrected
+    begin = datetime.now(UTC).replace(microsecond=0) - CARE
+    for first in itertools.count(step=clients):
+        for session in range(CARE // BETWEEN):
+            for client in range(first, first + clients):
+                yield _rating(rng, client, session, begin)
+                if rng.random() < 0.05:
+                    yield _rating(rng, client, session, begin) | {"type": "rating.amended", "version": 2}
 
 
 def _rating(rng: random.Random, client: int, session: int, begin: datetime) -> dict[str, Any]:
@@ -44,7 +47,7 @@ def _rating(rng: random.Random, client: int, session: int, begin: datetime) -> d
         "client": f"C-{client}",
         "clinician": f"T-{client % 40}",
         "session": f"S-{client}-{session}",
-        "occurred_at": (begin + timedelta(hours=12 * session, minutes=client % 600)).isoformat(),
+        "occurred_at": (begin + session * BETWEEN + timedelta(minutes=client % 600)).isoformat(),
         "rating": {"instrument": "srs@3", "total": total},
     }
 
