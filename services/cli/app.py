@@ -3,31 +3,13 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from pydantic import ValidationError
-from sqlalchemy.exc import DBAPIError
 
-from services.cli import (
-    backtest,
-    dead_letters,
-    demo,
-    fit,
-    keys,
-    migrate,
-    policies,
-    post,
-    replay,
-    setup,
-    status,
-    tenants,
-    topics,
-    up,
-    verify,
-)
+from services.cli.commands import Lazily
 from services.cli.invocation import Invocation
 from services.platform.errors import AttuneError
 
@@ -41,28 +23,14 @@ HELP: Final = """Attune: session ratings in, explained early warnings about the 
 def build() -> typer.Typer:
     """The whole command line."""
     app = typer.Typer(
-        name="attune", help=HELP, no_args_is_help=True, rich_markup_mode="markdown", pretty_exceptions_enable=False
+        name="attune",
+        cls=Lazily,
+        help=HELP,
+        no_args_is_help=True,
+        rich_markup_mode="markdown",
+        pretty_exceptions_enable=False,
     )
     app.callback()(_options)
-    commands: tuple[tuple[str, Callable[..., None], str, str], ...] = (
-        ("setup", setup.setup, setup.EPILOG, "This machine"),
-        ("up", up.up, up.EPILOG, "This machine"),
-        ("demo", demo.demo, demo.EPILOG, "This machine"),
-        ("status", status.status, status.EPILOG, "This machine"),
-        ("post", post.post, post.EPILOG, "A clinic's data"),
-        ("backtest", backtest.run, backtest.EPILOG, "The engine"),
-        ("replay", replay.replay, replay.EPILOG, "An installation"),
-        ("verify", verify.verify, verify.EPILOG, "An installation"),
-    )
-    for name, command, epilog, panel in commands:
-        app.command(name, epilog=epilog, rich_help_panel=panel)(command)
-    app.add_typer(tenants.build(), name="tenants", rich_help_panel="A clinic's data")
-    app.add_typer(keys.build(), name="keys", rich_help_panel="A clinic's data")
-    app.add_typer(fit.build(), name="fit", rich_help_panel="The engine")
-    app.add_typer(policies.build(), name="policy", rich_help_panel="The engine")
-    app.add_typer(migrate.build(), name="migrate", rich_help_panel="An installation")
-    app.add_typer(dead_letters.build(), name="dead-letters", rich_help_panel="An installation")
-    app.add_typer(topics.build(), name="topics", rich_help_panel="An installation")
     return app
 
 
@@ -87,9 +55,12 @@ def run(arguments: Sequence[str], made: Invocation) -> int:
 
 
 def _failed(made: Invocation, error: Exception) -> int:
+    if isinstance(error, AttuneError):
+        return _say(made, str(error), error.hint)
+    from pydantic import ValidationError  # noqa: PLC0415 - only a failure needs them, and they take long to load
+    from sqlalchemy.exc import DBAPIError  # noqa: PLC0415
+
     match error:
-        case AttuneError():
-            return _say(made, str(error), error.hint)
         case ValidationError():
             places = [".".join(str(part) for part in fault["loc"]).upper() for fault in error.errors()]
             named = ", ".join(f"ATTUNE_{place}" for place in places)
@@ -102,7 +73,7 @@ def _failed(made: Invocation, error: Exception) -> int:
 
 
 def _reason(error: BaseException) -> str:
-    cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
+    cause = getattr(error, "orig", None) or error
     return type(cause.__cause__ or cause).__name__
 
 

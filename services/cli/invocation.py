@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 import typer
 from rich.console import Console
-from sqlalchemy.engine import make_url
 
 from services.local.home import Home
 from services.local.settings import LocalSettings
@@ -52,6 +51,8 @@ class Invocation:
         found = self._running().get("database_url")
         if not found:
             raise self._nothing_runs()
+        from sqlalchemy.engine import make_url  # noqa: PLC0415 - takes long to load, and --help needs none
+
         url = make_url(str(found))
         return (url.set(username=role) if role else url).render_as_string(hide_password=False)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 from rich.console import Console
 
 from services.cli.app import run
+from services.cli.commands import ENTRIES, Entry, load
 from services.cli.invocation import Invocation
 
 Call = Callable[..., tuple[int, str, str]]
@@ -58,6 +61,21 @@ def test_every_command_explains_itself(
     told = capsys.readouterr().out
     assert code == 0
     assert f"attune {' '.join(command)}" in told
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+def test_a_command_says_of_itself_what_the_list_says_of_it(entry: Entry) -> None:
+    """The list is written down apart, so that listing loads nothing: the two must not come to differ."""
+    assert load(entry).help.split("\n")[0] == entry.says
+
+
+def test_help_loads_nothing_that_it_does_not_need() -> None:
+    """Whoever asks what there is does not wait for databases, brokers and laboratories."""
+    listed = "import sys; from services.cli.app import run; from services.cli.invocation import Invocation"
+    heavy = {"numpy", "scipy", "sqlalchemy", "fastapi", "aiokafka", "faust", "matplotlib", "sklearn"}
+    script = f"{listed}; code = run(['--help'], Invocation({{}})); print(sorted({heavy!r} & sys.modules.keys()), code)"
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert told.splitlines()[-1] == "[] 0"
 
 
 @pytest.mark.parametrize("command", ["setup", "up", "demo", "status", "post", "tenants", "keys", "migrate", "topics"])
