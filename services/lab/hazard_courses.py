@@ -71,6 +71,10 @@ def true_logits(courses: Sequence[Course], population: Population) -> Floats:
     return np.array([logit for course in courses for logit in _true(course, population, unit)])
 
 
+RUPTURED: Final = 1.1
+"""What a rupture that is going on adds to the logit of leaving, in the generators."""
+
+
 def _true(course: Course, population: Population, unit: float) -> Iterator[float]:
     variety = population.variety
     line, usual = (36.0, 37.0) if variety is None else (population.mean - 3 * unit, population.mean - 2 * unit)
@@ -80,6 +84,6 @@ def _true(course: Course, population: Population, unit: float) -> Iterator[float
             (-3.6 if variety is None else variety.leaving)
             + 0.10 * max(0.0, line - total) / unit
             + 0.06 * max(0.0, past - total) / unit
-            + 1.1 * course.ruptured[session]
+            + RUPTURED * course.ruptured[session]
             + (0.5 if session < 2 else 0.0)
         )

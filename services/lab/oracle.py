@@ -38,6 +38,8 @@ class Bound(NamedTuple):
     """The probability that a rupture began in this session or the one before."""
     now: list[Floats]
     """That one began in this session."""
+    active: list[Floats]
+    """That one is going on, shown or concealed; 0 in the first."""
 
 
 @dataclass(slots=True)
@@ -66,24 +68,32 @@ class _Cloud:
         )
 
 
-def bound(seed: int, courses: Sequence[Course], clinic: Population = TYPICAL, particles: int = PARTICLES) -> Bound:
-    """What can be known of each session, from it and those before it."""
+def bound(
+    seed: int,
+    courses: Sequence[Course],
+    clinic: Population = TYPICAL,
+    particles: int = PARTICLES,
+    sessions: int | None = None,
+) -> Bound:
+    """What can be known of each session, from it and those before it; of the first so many `sessions`, or of all."""
     rng = np.random.default_rng(seed)
-    longest = max(len(course.totals) for course in courses)
+    longest = min(sessions or 10_000, max(len(course.totals) for course in courses))
     items = np.full((len(courses), longest, 4), np.nan)
     for row, course in zip(items, courses, strict=True):
-        row[: len(course.items)] = course.items
+        row[: len(course.items)] = course.items[:longest]
     cloud = _Cloud.of(rng, clinic, len(courses), particles)
     recently, now = (np.full((len(courses), longest), np.nan) for _ in range(2))
+    active = np.zeros((len(courses), longest))
     for session in range(longest):
         _move(rng, cloud, clinic, session)
         weights = _weigh(cloud, clinic, items[:, session], session)
         if session:
             recently[:, session] = (weights * (cloud.since <= 1)).sum(axis=1)
             now[:, session] = (weights * (cloud.since == 0)).sum(axis=1)
+            active[:, session] = (weights * (cloud.age >= 0)).sum(axis=1)
         _resample(rng, cloud, weights)
     ends = [len(course.totals) for course in courses]
-    return Bound(*([row[:end] for row, end in zip(each, ends, strict=True)] for each in (recently, now)))
+    return Bound(*([row[:end] for row, end in zip(each, ends, strict=True)] for each in (recently, now, active)))
 
 
 def _move(rng: Generator, cloud: _Cloud, clinic: Population, session: int) -> None:

@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 from services.lab import btheb as trial
-from services.lab import dropout_study, g_icbt
+from services.lab import dropout_bound, dropout_study, g_icbt
+from services.lab.clinics import WITH_A_BOUND
 from services.lab.dropout_figures import by_day, dropout_figure, off_track_figure
 from services.lab.figures import DrawingLibraryMissingError
 from services.platform.errors import AttuneError
@@ -39,6 +40,21 @@ def dropout(
         if figures is not None:
             dropout_figure(found, figures)
     typer.echo(json.dumps(dropout_study.as_json(found), indent=1) if json_ else dropout_study.markdown(found))
+
+
+@app.command(name="dropout-bound")
+def dropout_bound_(
+    clients: Annotated[int, typer.Option(min=200, help="Clients of each clinic.")] = 12_000,
+    resamples: Annotated[int, typer.Option(min=20, help="Bootstrap resamples by person.")] = 100,
+) -> None:
+    """The same model in other clinics, beside all that ratings could tell an observer who knows the generator."""
+    with _said(), Progress(console=_NOTES, disable=not _NOTES.is_terminal) as progress:
+        task = progress.add_task("clinics", total=1 + len(WITH_A_BOUND))
+        model = dropout_study.learned(clients)
+        progress.advance(task)
+        size = dropout_bound.Size(dropout_study.HELD_OUT_SEED, clients, resamples)
+        found = dropout_bound.bounded(model, size, lambda: progress.advance(task))
+    typer.echo(dropout_bound.markdown(found, dropout_study.told))
 
 
 @app.command(name="g-icbt")

@@ -17,7 +17,7 @@ from rich.console import Console
 from schemas.instruments import Instrument, lookup
 from services.cli.app import run
 from services.cli.invocation import Invocation
-from services.lab import btheb, dropout_study, fitted_file, g_icbt, offtrack_fit
+from services.lab import btheb, dropout_bound, dropout_study, fitted_file, g_icbt, offtrack_fit
 from services.lab.backtest.labels import read_labels
 from services.lab.caseload import Clinic, caseload
 from services.lab.clinics import CLINICS
@@ -277,3 +277,11 @@ def test_a_backtest_says_how_well_dropout_was_foretold(tmp_path: Path) -> None:
     assert 0.7 * left <= found["labels"]["dropout"]["dropouts"] <= left
     assert 0.5 < found["labels"]["dropout"]["auc"]["estimate"] < 0.9
     assert "dropout-hazard" not in found["policies"]["fic-default-2"]["by_rule"]
+
+
+def test_nobody_knows_more_than_the_generator() -> None:
+    """An observer of the ratings, who knows all but the truth, lies between chance and the generator's own hazard."""
+    found = dropout_bound.bounded(model(), dropout_bound.Size(3, 200, 20), names=("low ratings",))
+    assert [each.name for each in found] == ["low ratings", "together"]
+    assert 0 < found[0].knowable.estimate < 1.2
+    assert found[0].dropouts > 20
