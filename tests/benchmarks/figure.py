@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from statistics import median
 from typing import Any, Final
 
 import matplotlib as mpl
@@ -23,7 +22,7 @@ _LINES: Final = (("cpu", "#1f4e79", "-"), ("wall", "#9aa5b1", "--"))
 
 
 def draw(points: Path) -> None:
-    """A panel for each sweep: medians as a line, each round as a dot."""
+    """A panel for each sweep: the worker's processor time, and the clock on the wall."""
     sweeps = json.loads(points.read_text(encoding="utf-8"))
     FIGURE.parent.mkdir(parents=True, exist_ok=True)
     with mpl.rc_context(_STYLE):
@@ -35,13 +34,17 @@ def draw(points: Path) -> None:
 
 
 def _panel(axes: Axes, name: str, measured: list[dict[str, Any]]) -> None:
+    """Lines through each point's quietest round; what a round cost in processor time is a dot."""
     places = [point[name] for point in measured]
     for kind, ink, style in _LINES:
-        axes.plot(places, [median(point[kind]) for point in measured], color=ink, ls=style, lw=2)
-        for point in measured:
-            axes.plot([point[name]] * len(point[kind]), point[kind], ls="", marker="o", ms=3, color=ink, alpha=0.5)
+        axes.plot(places, [min(point[kind]) for point in measured], color=ink, ls=style, lw=2, label=kind)
+    for point in measured:
+        axes.plot(
+            [point[name]] * len(point["cpu"]), point["cpu"], ls="", marker="o", ms=3, color=_LINES[0][1], alpha=0.5
+        )
     axes.set_xscale("log")
     axes.set_xticks(places, [f"{place:,}" for place in places], minor=False)
     axes.set_xticks([], minor=True)
-    most = max(max(point[kind]) for point in measured for kind, *_ in _LINES)
-    axes.set(xlabel=name, ylabel="us an event: CPU (line), wall (dashed)", ylim=(0, 1.1 * most))
+    most = max(max(*point["cpu"], min(point["wall"])) for point in measured)
+    axes.set(xlabel=name, ylabel="us an event", ylim=(0, 1.1 * most))
+    axes.legend(frameon=False, loc="lower right")

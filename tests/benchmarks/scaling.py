@@ -102,7 +102,7 @@ def _row(asked: Question, points: Sequence[Point], measured: Sequence[Sequence[C
     name = asked.name.removeprefix("scaling-")
     said = ", ".join(
         f"{getattr(point, name):,}: {median(each.cpu for each in costs):,.0f}"
-        f" ({median(each.wall for each in costs):,.0f} on the wall)"
+        f" ({min(each.wall for each in costs):,.0f} on the wall at best)"
         for point, costs in zip(points, zip(*measured, strict=True), strict=True)
     )
     return beside(asked, [(each[-1].cpu, each[0].cpu) for each in measured], said)
