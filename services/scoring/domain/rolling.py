@@ -157,7 +157,7 @@ def _tail(config: Config, grid: _Grid, weights: Floats, score: float) -> float:
 def _level(grid: _Grid, config: Config, weights: Floats) -> tuple[float, float, float]:
     """Mean and 80 % interval of the level, within the scale: a client may sit above what the scale can show."""
     middle = weights.cumsum()
-    middle -= weights / 2
+    middle -= 0.5 * weights
     low, high = np.interp(_INTERVAL, middle, grid.theta).tolist()
     mean = float(weights @ grid.theta)
     return _within(config, mean), _within(config, low), _within(config, high)

@@ -74,7 +74,11 @@ class Reading(NamedTuple):
     sd: float
     lenient: Sequence
     strict: Sequence
-    reason: str
+
+    @property
+    def reason(self) -> str:
+        """In words, of both; put together only where somebody asks."""
+        return _reason(self.lenient, self.strict)
 
 
 def scaled(scale: Scale) -> Config:
@@ -125,7 +129,7 @@ def step(config: Config, state: State, score: float) -> tuple[State, Reading]:
         lenient=lenient_open,
         strict=strict_open,
     )
-    return after, Reading(None if fall is None else fall / sd, sd, lenient, strict, _reason(lenient, strict))
+    return after, Reading(None if fall is None else fall / sd, sd, lenient, strict)
 
 
 Seen = tuple[float | None, float, float | None, float]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
@@ -170,12 +170,11 @@ def _full(
     seen = Seen(rolled, None, fallen, drifted, asked)
     if before.allied is None:
         tracked, track = _track(config, before.track, up)
-        return after._replace(track=tracked), _reading(
-            config, observation, after.ratings, scored, seen._replace(track=track)
-        )
+        seen = seen._replace(track=track)
+        return after._replace(track=tracked), _reading(config, observation, after.ratings, scored, (seen, None, ()))
     allied, change, strain, silent = _ally(config, before.allied, observation.fact.occurred_at, (up, rolled.expected))
-    made = _reading(config, observation, after.ratings, scored, seen._replace(rupture=change))
-    return after._replace(allied=allied), replace(made, strain=strain, quality=(*made.quality, *silent))
+    said = (seen._replace(rupture=change), strain, silent)
+    return after._replace(allied=allied), _reading(config, observation, after.ratings, scored, said)
 
 
 def _track(
@@ -219,7 +218,11 @@ def _told(mended: repair.Reading, sequence: sequences.Reading) -> Strain:
     return Strain(mended.phase, steps, before, target, mended.sessions, sequence.lenient.phase, sequence.strict.phase)
 
 
-def _reading(config: SeriesConfig, observation: Observation, number: int, scored: Scored, seen: Seen) -> Reading:
+_Said = tuple[Seen, Strain | None, tuple[str, ...]]
+
+
+def _reading(config: SeriesConfig, observation: Observation, number: int, scored: Scored, said: _Said) -> Reading:
+    seen, strain, silent = said
     instrument, expected = config.instrument, seen.rolling.expected
     band = _band(config, seen.rolling)
     detectors = DETECTORS if instrument.family == "alliance" else OUTCOME_DETECTORS
@@ -234,19 +237,15 @@ def _reading(config: SeriesConfig, observation: Observation, number: int, scored
         expected=_expectation(config, expected) if expected else None,
         tail_probability=published(expected.tail_probability) if expected else None,
         signals=tuple([detect(seen) for detect in detectors]),
-        quality=_quality(config, observation, number, scored.total, expected),
+        quality=(*_quality(config, observation, number, scored.total, expected), *silent),
+        strain=strain,
     )
 
 
 def _partial(config: SeriesConfig, observation: Observation, before: State, scored: Scored) -> Reading:
     number = before.ratings + 1
-    return _envelope(
-        observation,
-        number,
-        why_no_total=scored.why_no_total,
-        facets=scored.facets,
-        quality=_quality(config, observation, number, None, None),
-    )
+    quality = _quality(config, observation, number, None, None)
+    return _envelope(observation, number, why_no_total=scored.why_no_total, facets=scored.facets, quality=quality)
 
 
 def _unscored(observation: Observation, number: int, why: str) -> Reading:
