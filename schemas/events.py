@@ -126,11 +126,16 @@ class EpisodeTransferred(Fact):
 
 
 class ClientMergedAway(Fact):
+    """The client was found to be another one: copies of this episode's facts are in `survivor_episode_id` now."""
+
     type: Literal["client.merged-away"] = "client.merged-away"
     survivor_id: UUID
+    survivor_episode_id: UUID | None = None
 
 
 class ClientUnmerged(Fact):
+    """A later version of a `client.merged-away`: it was wrong, the episode stands again."""
+
     type: Literal["client.unmerged"] = "client.unmerged"
 
 
@@ -258,6 +263,8 @@ class EpisodeSnapshot(Conclusion):
     """`dropout.next`, for those who read only that."""
     dropout: DropoutForecast | None = None
     """As the latest session ended; only where the clinic has a model of its own."""
+    merged_into: UUID | None = None
+    """The client was merged into another one: nothing rests on this episode, that one has its facts."""
 
 
 class Band(Contract):

@@ -127,6 +127,21 @@ class PostedEpisodeTransferred(Posted):
     clinician: Reference
 
 
+class PostedClientMerged(Posted):
+    """Two of your references are one person: `client` is the one that stays, `merged` the one that goes."""
+
+    type: Literal["client.merged"]
+    merged: Reference = Field(description="Your own reference that turned out to be the same person as `client`")
+
+
+class PostedClientUnmerged(Posted):
+    """A later version of a `client.merged` that was wrong."""
+
+    type: Literal["client.unmerged"]
+    version: Annotated[int, Field(ge=2, le=1_000_000)]
+    merged: Reference = Field(description="As in the `client.merged` that is taken back")
+
+
 PostedEvent = Annotated[
     PostedRatingSubmitted
     | PostedRatingAmended
@@ -137,6 +152,8 @@ PostedEvent = Annotated[
     | PostedSessionCancelled
     | PostedEpisodeOpened
     | PostedEpisodeClosed
-    | PostedEpisodeTransferred,
+    | PostedEpisodeTransferred
+    | PostedClientMerged
+    | PostedClientUnmerged,
     Field(discriminator="type"),
 ]

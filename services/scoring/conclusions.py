@@ -47,6 +47,7 @@ class SnapshotMessage(Message, frozen=True, gc=False, tag="episode.snapshot"):
     historical: bool
     dropout_hazard: float | None = None
     dropout: dict[str, Any] | None = None
+    merged_into: str | None = None
 
 
 class ReadingMessage(Message, frozen=True, gc=False, tag="reading"):
@@ -176,6 +177,7 @@ def _snapshot(shared: _Shared, said: Conclusions) -> SnapshotMessage:
         historical=all(fact.historical for fact in said.causes),
         dropout_hazard=published(seen.forecast.hazard.next) if seen.forecast else None,
         dropout=_dropout(seen.forecast) if seen.forecast else None,
+        merged_into=seen.merged_into,
     )
 
 

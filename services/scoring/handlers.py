@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from services.scoring.domain import episode
 from services.scoring.domain.config import EngineConfig
 from services.scoring.domain.episode import EpisodeState, Snapshot
-from services.scoring.domain.facts import Fact
+from services.scoring.domain.facts import IDENTITY, Fact
 from services.scoring.domain.series import Reading
 from services.scoring.state import Held
 
@@ -45,7 +45,8 @@ def on_facts(config: EngineConfig, held: Held | None, facts: Sequence[Fact]) -> 
     if result is None:
         raise ValueError("on_facts needs at least one fact")
     dead = before.dead - {fact.fact_id for fact in facts} - after.course.dropped
-    again = after.facts if before.dead and not dead else repeated
+    whole = (before.dead and not dead) or any(fact.kind in IDENTITY for fact in facts)
+    again = after.facts if whole else repeated
     readings = result.readings + _again(config, after, again, result.readings)
     return Held(after, dead), Conclusions(
         snapshot=result.snapshot,

@@ -63,6 +63,8 @@ class WireFact(Named, frozen=True, gc=False):
     seconds_to_complete: NotNegative | None = None
     starts_at: Time | None = None
     dropped_fact_id: Uuid | None = None
+    survivor_id: Uuid | None = None
+    survivor_episode_id: Uuid | None = None
 
 
 _DECODER = msgspec.json.Decoder(WireFact)
@@ -121,7 +123,7 @@ def to_domain(fact: WireFact) -> Fact:
         kind=cast("Kind", fact.type),
         occurred_at=micros(fact.occurred_at),
         recorded_at=micros(fact.recorded_at),
-        session_id=fact.session_id,
+        session_id=_went_to(fact) if fact.type == "client.merged-away" else fact.session_id,
         clinician_id=fact.clinician_id,
         historical=fact.historical,
         clock=fact.clock,
@@ -129,6 +131,11 @@ def to_domain(fact: WireFact) -> Fact:
         starts_at=None if fact.starts_at is None else micros(fact.starts_at),
         drops=fact.dropped_fact_id,
     )
+
+
+def _went_to(fact: WireFact) -> str | None:
+    """The episode that has a merged client's facts; of a writer that names none, the client."""
+    return fact.survivor_episode_id or fact.survivor_id
 
 
 def micros(at: datetime) -> int:
@@ -149,5 +156,5 @@ def moment(at: int | None) -> datetime | None:
     return None if at is None else EPOCH + timedelta(microseconds=at)
 
 
-UNSUPPORTED = frozenset({"client.merged-away", "client.unmerged", "client.erased"})
+UNSUPPORTED = frozenset({"client.erased"})
 """Facts about a client that scoring does not act upon yet; they are set aside, not lost."""

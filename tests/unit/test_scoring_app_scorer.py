@@ -92,7 +92,7 @@ def test_a_layout_from_the_future_is_refused() -> None:
 
 
 def test_facts_about_the_client_are_set_aside_until_they_are_acted_upon() -> None:
-    """Merge and erasure wait for their turn: a dead letter that can be retried, and no made-up answer."""
+    """Erasure waits for its turn: a dead letter that can be retried, and no made-up answer."""
     bench = Bench()
     value = json.loads(codec.encode_fact(FACTS[0]).value) | {"type": "client.erased"}
     bench.take([consumed(b"t:c", json.dumps(value).encode())])

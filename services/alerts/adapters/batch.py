@@ -193,7 +193,7 @@ def _snapshots(batch: Batch) -> dict[str, list[Any]]:
         **_common(rows, "e_"),
         "e_clients": [each.client_id for each in rows],
         "e_owners": [each.owner_id for each in rows],
-        "e_statuses": [each.status for each in rows],
+        "e_statuses": ["merged" if each.merged_into else each.status for each in rows],
         "e_opened": [each.opened_at for each in rows],
         "e_attended": [each.attendance.last_attended_at for each in rows],
         "e_due": [each.silent_amber_at if each.status == "open" else None for each in rows],

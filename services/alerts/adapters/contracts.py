@@ -55,6 +55,7 @@ def episode_of(snapshot: Snapshot) -> Episode:
         silent_red_at=snapshot.silent_red_at,
         silence_reason=snapshot.silence_reason,
         forecast=_forecast(snapshot.dropout) if snapshot.dropout else None,
+        merged_into=snapshot.merged_into,
     )
 
 

@@ -13,7 +13,7 @@ import msgspec
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.alerts.adapters import mirror, owners, told
+from services.alerts.adapters import heirs, mirror, owners, told
 from services.alerts.adapters import statements as sql
 from services.alerts.adapters.contracts import case_of
 from services.alerts.adapters.ledger import Entry, Ledger, Noted, Whose, sorted_ids
@@ -76,14 +76,19 @@ class Decisions:
             self._decide(ledger, subject, known)
         await ledger.write(connection)
         await owners.follow(connection, known.owned, known.owners)
+        if heeded := await heirs.follow(connection, known.heirs, ledger.opened):
+            await self.redecide(connection, clinics, heeded)
         return known.subjects
 
     def _decide(self, ledger: Ledger, subject: Subject, known: _Known) -> None:
         episode, clinic = subject.whose.episode_id, subject.clinic
         readings, live = known.readings[episode], self.live(clinic)
         case = case_of(subject.snapshot, readings, known.acts, clients=clinic.clients, as_of=clinic.as_of)
-        for change in reconcile(known.alerts[episode], decided(live, case, known.alerts[episode])):
-            entry = self._entry(subject, change, known.alerts[episode].get(change.alert_id))
+        stored, merged_into = known.alerts[episode], case.episode.merged_into
+        if merged_into:
+            known.heirs += heirs.of(subject.whose.tenant_id, merged_into, stored.values())
+        for change in reconcile(stored, decided(live, case, stored), merged=merged_into is not None):
+            entry = self._entry(subject, change, stored.get(change.alert_id))
             (ledger.closed if change.wanted is None else ledger.written).append(entry)
             for action, why in change.steps:
                 ledger.steps.append(Noted(entry, action, why, key=subject.ground))
@@ -152,6 +157,7 @@ class _Known:
         self.alerts: defaultdict[UUID, dict[UUID, Stored]] = defaultdict(dict)
         self.acts: defaultdict[UUID, tuple[Done, ...]] = defaultdict(tuple)
         self.owned: list[owners.Owned] = []
+        self.heirs: list[heirs.Heir] = []
         for row in rows:
             match row.what:
                 case "reading":
@@ -171,9 +177,8 @@ class _Known:
         return {each.whose.episode_id: each.whose.owner_id for each in self.subjects}
 
 
-_decode = msgspec.json.Decoder(tuple[UUID, str, str, State, str, bool, str, UUID | None]).decode
+_decode = msgspec.json.Decoder(tuple[UUID, str, str, State, str, bool, str, UUID | None, str | None]).decode
 
 
 def _stored(body: str) -> Stored:
-    alert_id, kind, severity, state, reason, historical, rule, rating_id = _decode(body)
-    return Stored(alert_id, kind, severity, state, reason, historical, rule, rating_id)
+    return Stored(*_decode(body))

@@ -75,6 +75,11 @@ class Ledger:
     written: list[Entry] = field(default_factory=list)
     steps: list[Noted] = field(default_factory=list)
 
+    @property
+    def opened(self) -> list[tuple[UUID, UUID]]:
+        """The tenants and ids of alerts that are new."""
+        return [(each.entry.whose.tenant_id, each.entry.alert_id) for each in self.steps if each.action == "opened"]
+
     async def write(self, connection: AsyncConnection) -> None:
         """Closing comes first: an episode has one standing alert of a kind at any moment."""
         if self.closed:

@@ -127,6 +127,7 @@ class EpisodeSnapshot(_Conclusion, frozen=True, gc=False, kw_only=True, tag="epi
     historical: bool
     dropout_hazard: float | None = None
     dropout: DropoutForecast | None = None
+    merged_into: UUID | None = None
 
 
 class Reading(_Conclusion, frozen=True, gc=False, kw_only=True, tag="reading"):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.events import AlertAction, AlertKind, RiskAnswered
+from services.alerts.adapters import heirs
 from services.alerts.adapters import statements as sql
 from services.alerts.adapters.decisions import ClinicNow
 from services.alerts.adapters.ledger import Entry, Ledger, Noted, Whose
@@ -34,30 +35,42 @@ async def take(connection: AsyncConnection, clinics: Clinics, answers: Iterable[
             latest[risk_alert_id(answer)] = answer
     if not latest:
         return 0
-    stored, owners = await _stored(connection, latest, clinics)
+    stored, owners, merged = await _stored(connection, latest, clinics)
     ledger = Ledger()
     for alert, answer in sorted(latest.items()):
         owner = owners.get(answer.episode_id, answer.clinician_id)
-        _note(ledger, answer, stored.get(alert), owner, clinics[answer.tenant_id])
+        _note(ledger, answer, _Known(stored.get(alert), owner, answer.episode_id in merged), clinics[answer.tenant_id])
     await ledger.write(connection)
+    await heirs.follow(connection, (), ledger.opened)
     return len(ledger.steps)
 
 
 async def _stored(
     connection: AsyncConnection, latest: Mapping[UUID, RiskAnswered], clinics: Clinics
-) -> tuple[dict[UUID, Any], dict[UUID, UUID | None]]:
+) -> tuple[dict[UUID, Any], dict[UUID, UUID | None], set[UUID]]:
     about = {"tenants": list(clinics), "alerts": list(latest)}
     stored = {row.alert_id: row for row in await connection.execute(sql.KNOWN_RISKS, about)}
     about = {"tenants": list(clinics), "episodes": [answer.episode_id for answer in latest.values()]}
-    owners = {row.episode_id: row.owner_id for row in await connection.execute(sql.OWNERS, about)}
-    return stored, owners
+    episodes = (await connection.execute(sql.OWNERS, about)).all()
+    owners = {row.episode_id: row.owner_id for row in episodes}
+    return stored, owners, {row.episode_id for row in episodes if row.merged}
 
 
-def _note(ledger: Ledger, answer: RiskAnswered, stored: Any, owner: UUID | None, clinic: ClinicNow) -> None:  # noqa: ANN401 - a row
-    if stored is not None and stored.version >= answer.version:
+class _Known(NamedTuple):
+    """The alert there is, whose it would be, and whether its client was merged into another one."""
+
+    stored: Any
+    owner: UUID | None
+    merged: bool
+
+
+def _note(ledger: Ledger, answer: RiskAnswered, known: _Known, clinic: ClinicNow) -> None:
+    if known.stored is not None and known.stored.version >= answer.version:
         return
-    state, action = _after(answer, stored)
-    entry = _entry(answer, state, owner, clinic)
+    state, action = _after(answer, known.stored)
+    if known.merged and state in STANDING:
+        state, action = "withdrawn", None  # the same answer asks for a look where the client is now
+    entry = _entry(answer, state, known.owner, clinic)
     ledger.written.append(entry)
     if action is not None:
         ledger.steps.append(Noted(entry, action, entry.reason, key=str(answer.version)))

@@ -124,7 +124,9 @@ KNOWN = text("""
       and not withdrawn
     union all
     select 'alert', tenant_id, episode_id, owner_id, null, cast(json_build_array(
-      alert_id, kind, severity, state, reason, historical, rule, rating_id) as text), null from theirs
+      alert_id, kind, severity, state, reason, historical, rule, rating_id,
+      case when kind = 'risk-item' and cast(evidence ->> 'value' as float) >= 1 then evidence ->> 'item' end) as text),
+      null from theirs
     union all
     select 'act', tenant_id, null, alert_id, null, action, at from alerts.step
     where tenant_id = any(cast(:tenants as uuid[])) and alert_id = any(array(select alert_id from theirs))
@@ -171,6 +173,29 @@ _STEPS = """
 """
 WRITE = text(f"with noted as ({_of(_STEPS, 'step_')}), {appended(OUTBOX, 'out_')} {_KEEP_ALERTS}")
 """Alerts as they stand now, their steps, and what is told of them."""
+CARRY = text("""
+    insert into alerts.step (tenant_id, step_id, alert_id, action, actor, reason, at)
+    select s.tenant_id, cast(md5(cast(n.heir as text) || cast(s.step_id as text)) as uuid), n.heir, s.action, s.actor,
+           s.reason, s.at
+    from unnest(cast(:tenants as uuid[]), cast(:alerts as uuid[]), cast(:heirs as uuid[]))
+      as n(tenant_id, alert_id, heir)
+    join alerts.step s on s.tenant_id = n.tenant_id and s.alert_id = n.alert_id
+    where s.action in ('acknowledged', 'resolved')
+    on conflict do nothing returning tenant_id, alert_id
+""")
+"""What people said of alerts, said of their heirs too: whether these are there yet or come later."""
+HEED = text("""
+    with said as materialized (
+      select tenant_id, alert_id, bool_or(action = 'resolved') as resolved from alerts.step
+      where tenant_id = any(cast(:tenants as uuid[])) and alert_id = any(cast(:alerts as uuid[]))
+        and action in ('acknowledged', 'resolved')
+      group by tenant_id, alert_id)
+    update alerts.alert a set state = case when said.resolved then 'resolved' else 'acknowledged' end from said
+    where a.tenant_id = said.tenant_id and a.alert_id = said.alert_id
+      and (a.state = 'open' or (a.state = 'acknowledged' and said.resolved))
+    returning a.episode_id
+""")
+"""Alerts of which a person has spoken before they were opened here stand as that person left them."""
 DUE = text("""
     select episode_id from alerts.episode where tenant_id = :tenant and due_at <= :now
     order by due_at limit :most for update skip locked
@@ -185,7 +210,7 @@ KNOWN_RISKS = text("""
     where tenant_id = any(cast(:tenants as uuid[])) and alert_id = any(cast(:alerts as uuid[])) for update
 """)
 OWNERS = text("""
-    select episode_id, owner_id from alerts.episode
+    select episode_id, owner_id, status = 'merged' as merged from alerts.episode
     where tenant_id = any(cast(:tenants as uuid[])) and episode_id = any(cast(:episodes as uuid[]))
 """)
 ALL_OFFSETS = text("""

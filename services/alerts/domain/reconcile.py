@@ -16,6 +16,7 @@ _PASSING = {
     "dropout-risk": "no longer as likely, silent by now, or care has ended",
 }
 """Kinds that are about now: when their ground is gone, it is over, and nothing was wrong."""
+MERGED = "merged with another record"
 _LOUDNESS = {"info": 0, "amber": 1, "red": 2, "urgent": 3}
 
 
@@ -31,6 +32,8 @@ class Stored:
     historical: bool
     rule: str = ""
     rating_id: UUID | None = None
+    item: str | None = None
+    """Of a risk answer: the item, where the answer asks for a look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +46,19 @@ class Change:
     wanted: Wanted | None
 
 
-def reconcile(stored: Mapping[UUID, Stored], wanted: Iterable[Wanted]) -> Iterator[Change]:
-    """The changes that make the records say what should stand."""
+def reconcile(stored: Mapping[UUID, Stored], wanted: Iterable[Wanted], *, merged: bool = False) -> Iterator[Change]:
+    """The changes that make the records say what should stand; of a client `merged` into another one, nothing does."""
+    if merged:
+        yield from (_moved(known) for known in stored.values() if known.state in STANDING)
+        return
     should = {alert.alert_id: alert for alert in wanted}
     for alert_id, alert in should.items():
         known = stored.get(alert_id)
         yield from (_new(alert),) if known is None else _known(known, alert)
     for alert_id, known in stored.items():
-        if alert_id not in should and known.kind != "risk-item":
+        if known.kind == "risk-item":
+            yield from _restored(known)
+        elif alert_id not in should:
             yield from _unfounded(known)
 
 
@@ -84,6 +92,16 @@ def _states(known: Stored, alert: Wanted) -> tuple[State, tuple[tuple[StepAction
     if alert.state == "open" and known.state in {"withdrawn", "cleared"}:
         return "open", (("reopened", alert.reason),)
     return known.state, ()
+
+
+def _moved(known: Stored) -> Change:
+    return Change(known.alert_id, "withdrawn", (("withdrawn", MERGED),), None)
+
+
+def _restored(known: Stored) -> Iterator[Change]:
+    """A risk answer that asks for a look is withdrawn by a merge alone; undone, it asks again."""
+    if known.state == "withdrawn" and known.item is not None:
+        yield Change(known.alert_id, "open", (("reopened", known.reason),), None)
 
 
 def _unfounded(known: Stored) -> Iterator[Change]:

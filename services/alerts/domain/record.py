@@ -78,6 +78,8 @@ class Episode:
     silent_red_at: datetime | None = None
     silence_reason: str | None = None
     forecast: Forecast | None = None
+    merged_into: UUID | None = None
+    """The episode that has everything of this one now: its client was found to be that one's."""
 
 
 @dataclass(frozen=True, slots=True)

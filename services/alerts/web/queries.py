@@ -27,7 +27,7 @@ _MARK: Final = "(kind = 'risk-item' and state = 'withdrawn')"
 _CASELOAD: Final = f"""
 with mine as (
     select distinct on (client_id) client_id, episode_id, status, last_attended_at
-    from alerts.episode where {_MINE}
+    from alerts.episode where status <> 'merged' and {_MINE}
     order by client_id, status = 'open' desc, opened_at desc nulls last, episode_id
 ), waiting as (
     select client_id, max(case when kind = 'risk-item' or severity = 'urgent' then 4
@@ -61,9 +61,20 @@ _EPISODES: Final = text(
     "select snapshot from alerts.episode where tenant_id = :tenant and episode_id = any(cast(:episodes as uuid[]))"
 )
 _CLIENTS_EPISODES: Final = text(
-    f"select snapshot from alerts.episode where client_id = :client and {_MINE} "  # noqa: S608 - a constant
+    f"select snapshot from alerts.episode where client_id = :client and status <> 'merged' and {_MINE} "  # noqa: S608 - a constant
     "order by status = 'open' desc, opened_at desc nulls last, episode_id"
 )
+_SURVIVOR: Final = text("""
+    with recursive went as (
+        select tenant_id, episode_id, client_id, status, snapshot from alerts.episode
+        where tenant_id = :tenant and client_id = :client
+        union
+        select e.tenant_id, e.episode_id, e.client_id, e.status, e.snapshot
+        from went join alerts.episode e on e.tenant_id = went.tenant_id
+          and e.episode_id = cast(went.snapshot ->> 'merged_into' as uuid))
+    select client_id from went where status <> 'merged' order by client_id limit 1
+""")
+"""Who a client is by now, whatever she was merged into since."""
 _READINGS: Final = text(
     "select episode_id, reading from alerts.reading "
     "where tenant_id = :tenant and episode_id = any(cast(:episodes as uuid[])) and not withdrawn order by occurred_at"
@@ -164,8 +175,10 @@ class Records:
     async def find(self, viewer: Viewer, reference: str) -> UUID | None:
         """The client with exactly this reference, if the viewer may see her."""
         async with transaction(self.engine, [viewer.tenant_id]) as connection:
-            found = await self.vault.find(connection, viewer.tenant_id, "client", reference)
-            about = _who(viewer) | {"client": found}
+            named = await self.vault.find(connection, viewer.tenant_id, "client", reference)
+            about = _who(viewer) | {"client": named}
+            found: UUID | None = (await connection.execute(_SURVIVOR, about)).scalar() if named else None
+            about |= {"client": found}
             seen = (await connection.execute(_CLIENTS_EPISODES, about)).first() if found else None
         return found if seen else None
 

@@ -13,10 +13,11 @@ from operator import attrgetter, itemgetter
 from typing import Final, NamedTuple, TypeVar
 
 from services.scoring.domain.attendance import Diary, diary
-from services.scoring.domain.facts import RATINGS, Clock, Fact, Rating
+from services.scoring.domain.facts import IDENTITY, RATINGS, Clock, Fact, Rating
 
 OWNING: Final = ("episode.opened", "episode.transferred")
-CHANGING: Final = (*OWNING, "episode.closed")
+CLOSING: Final = ("episode.closed", "client.merged-away")
+CHANGING: Final = (*OWNING, *CLOSING)
 _PLACE: Final = attrgetter("place")
 _AT: Final = itemgetter(0)
 
@@ -59,18 +60,24 @@ class Course:
     dropped: frozenset[str] = frozenset()
     known_at: int = 0
     clock: Clock = "wall"
+    merged_into: str | None = None
+    """The client was merged away: nothing here counts but that; the named episode has the facts."""
 
     @classmethod
     def of(cls, facts: Collection[Fact]) -> Course:
         """The course of these facts, in whatever order, made at once."""
-        course = cls(counting=_current(facts))
+        current = _current(facts)
+        away = {record: fact for record, fact in current.items() if fact.kind == "client.merged-away"}
+        course = cls(counting=away or current)
+        course.merged_into = max([fact.session_id for fact in away.values() if fact.session_id], default=None)
         counting = course.counting.values()
         course.diary = diary(counting)
         course.changes = sorted([_change(fact) for fact in counting if fact.kind in CHANGING])
-        course.named = sorted([_naming(fact) for fact in counting if fact.clinician_id])
-        course.owners = sorted([_naming(fact) for fact in counting if fact.kind in OWNING and fact.clinician_id])
+        course.named = sorted([_naming(fact) for fact in current.values() if fact.clinician_id])
+        owning = [fact for fact in current.values() if fact.kind in OWNING]
+        course.owners = sorted([_naming(fact) for fact in owning if fact.clinician_id])
         course.observations = sorted([course.observed(fact) for fact in counting if fact.rating])
-        course.dropped = frozenset([fact.drops for fact in counting if fact.drops])
+        course.dropped = frozenset([fact.drops for fact in current.values() if fact.drops])
         course.known_at = max([fact.recorded_at for fact in facts], default=0)
         course.clock = "feed" if "feed" in [fact.clock for fact in facts] else "wall"
         return course
@@ -86,6 +93,7 @@ class Course:
             self.dropped,
             self.known_at,
             self.clock,
+            self.merged_into,
         )
 
     def take(self, fact: Fact) -> int:
@@ -174,6 +182,11 @@ class Course:
         return opened, closed
 
 
+def decides_identity(course: Course, new: Iterable[Fact]) -> bool:
+    """Whether new facts cannot be taken in one by one: all that is held counts at once, or no longer."""
+    return course.merged_into is not None or any(fact.kind in IDENTITY for fact in new)
+
+
 def _current(facts: Iterable[Fact]) -> dict[str, Fact]:
     """What counts now, by record: the highest version of each, retractions included."""
     latest: dict[str, Fact] = {}
@@ -185,7 +198,7 @@ def _current(facts: Iterable[Fact]) -> dict[str, Fact]:
 
 
 def _change(fact: Fact) -> Change:
-    return Change(fact.occurred_at, fact.kind == "episode.closed", fact.kind, fact.fact_id)
+    return Change(fact.occurred_at, fact.kind in CLOSING, fact.kind, fact.fact_id)
 
 
 def _naming(fact: Fact) -> Naming:

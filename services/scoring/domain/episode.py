@@ -7,15 +7,15 @@ anew from the facts, which are never let go. The result is the same either way.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
 from services.scoring.domain import leaving, series, views
 from services.scoring.domain.attendance import Attendance, Silence, read, silence
 from services.scoring.domain.config import ENGINE_VERSION, EngineConfig
-from services.scoring.domain.course import Course, Observation
-from services.scoring.domain.facts import RATINGS, Clock, Fact
+from services.scoring.domain.course import Course, Observation, decides_identity
+from services.scoring.domain.facts import IDENTITY, RATINGS, Clock, Fact
 from services.scoring.domain.series import Reading
 
 STATE_VERSION: Final = 1
@@ -55,6 +55,7 @@ class Snapshot(NamedTuple):
     known_at: int
     clock: Clock
     forecast: leaving.Forecast | None = None
+    merged_into: str | None = None
 
 
 class EpisodeResult(NamedTuple):
@@ -84,14 +85,15 @@ def step(engine: EngineConfig, state: EpisodeState, facts: Sequence[Fact]) -> tu
     held = {**state.facts, **new}
     if not held:
         return state, None
-    course, shared = _taken(state, new.values())
+    course, shared = _taken(state, list(new.values()))
     before = _valid_steps(engine, state)
     shared = min(shared, len(before))
     steps, readings = _fold(engine, before[:shared], course.observations, shared)
     told = _readings_of(engine, state, before, shared)
     after = EpisodeState(held, before[:shared] + steps, course, ENGINE_VERSION, engine.fitted_version)
     changed = tuple([each for each in readings if told.get(each.rating_id) != each])
-    gone = _withdrawn([*facts, *removed], course, told)
+    about = held.values() if any(fact.kind in IDENTITY for fact in facts) else facts
+    gone = _withdrawn([*about, *removed], course, told)
     return after, EpisodeResult(_snapshot(engine, after), changed, gone, len(held) + len(course.dropped))
 
 
@@ -118,8 +120,10 @@ def _without_dropped(state: EpisodeState, facts: Sequence[Fact]) -> tuple[Episod
     return restored(kept, (), (0, 0, 0)), removed
 
 
-def _taken(state: EpisodeState, new: Iterable[Fact]) -> tuple[Course, int]:
+def _taken(state: EpisodeState, new: Collection[Fact]) -> tuple[Course, int]:
     """The course with new facts, and how many of its ratings stand at its beginning as they stood before."""
+    if decides_identity(state.course, new):
+        return Course.of([*state.facts.values(), *new]), 0
     course, shared = state.course.copy(), len(state.course.observations)
     for fact in new:
         shared = min(shared, course.take(fact))
@@ -196,4 +200,5 @@ def _snapshot(engine: EngineConfig, state: EpisodeState) -> Snapshot:
         known_at=course.known_at,
         clock=course.clock,
         forecast=leaving.forecast(engine, course, [each.state for each in state.steps]) if engine.hazard else None,
+        merged_into=course.merged_into,
     )

@@ -19,10 +19,14 @@ Kind = Literal[
     "episode.closed",
     "episode.transferred",
     "fact.dropped",
+    "client.merged-away",
+    "client.unmerged",
 ]
 Clock = Literal["wall", "feed"]
 
 RATINGS: tuple[Kind, ...] = ("rating.submitted", "rating.amended")
+IDENTITY: tuple[Kind, ...] = ("client.merged-away", "client.unmerged")
+"""Facts that decide whether anything of the episode counts."""
 DAY = 86_400_000_000
 """Microseconds in a day."""
 
@@ -40,7 +44,8 @@ class Rating(NamedTuple):
 class Fact(NamedTuple):
     """One version of one record of the clinic. `rating` is there for ratings, `starts_at` for sessions.
 
-    `drops` names another fact that is not to count, whether it came before or comes later.
+    `drops` names another fact that is not to count, whether it came before or comes later. Of a client merged away
+    there is no session: `session_id` is the episode that has the facts now (a row of its own would change every row).
 
     A tuple: an episode's facts are read and written with each of them, and as rows that is a third of the time and
     of the room.
