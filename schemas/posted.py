@@ -142,7 +142,7 @@ class PostedClientUnmerged(Posted):
     merged: Reference = Field(description="As in the `client.merged` that is taken back")
 
 
-PostedEvent = Annotated[
+PostedFact = (
     PostedRatingSubmitted
     | PostedRatingAmended
     | PostedRatingRetracted
@@ -153,7 +153,6 @@ PostedEvent = Annotated[
     | PostedEpisodeOpened
     | PostedEpisodeClosed
     | PostedEpisodeTransferred
-    | PostedClientMerged
-    | PostedClientUnmerged,
-    Field(discriminator="type"),
-]
+)
+PostedIdentity = PostedClientMerged | PostedClientUnmerged
+PostedEvent = Annotated[PostedFact | PostedIdentity, Field(discriminator="type")]

@@ -28,18 +28,19 @@ from services.ingest.group import GroupCommit
 from services.ingest.handlers import read
 from services.ingest.settings import IngestSettings
 from services.ingest.shares import Full, Slots
-from services.ingest.store import Accepted
 from services.ingest.strict_json import BadJson
+from services.ingest.verdicts import Accepted
 from services.platform.auth import Keys, Principal
 from services.platform.clock import Clock
 from services.platform.problems import HANDLERS, TITLES, Fault, Problem, ProblemError
 
 CLOCK_HEADER = b"attune-clock"
 _INSTANT: TypeAdapter[datetime] = TypeAdapter(Instant)
-_STATUS = {"created": 201, "known": 200, "conflict": 409, "episode-full": 422, "failed": 500}
+_STATUS = {"created": 201, "known": 200, "conflict": 409, "episode-full": 422, "refused": 422, "failed": 500}
 _REFUSALS = {
     "conflict": "this id and version were posted before with another body; a correction takes the next version",
     "episode-full": "this episode holds as many facts as one may (5,000)",
+    "refused": "the event does not fit what is known of these clients",
     "failed": "an error of ours, not of the event; the others are not touched by it",
 }
 
@@ -204,6 +205,8 @@ def _answer(accepted: Accepted) -> Response:
 
 
 def _place(accepted: Accepted) -> list[Fault]:
+    if accepted.fault is not None:
+        return [accepted.fault]
     pointer = {"conflict": "/id", "episode-full": "/episode"}.get(accepted.verdict)
     return [] if pointer is None else [Fault(pointer=pointer, detail=accepted.verdict)]
 
@@ -272,7 +275,9 @@ def _result(place: int, accepted: Accepted) -> dict[str, Any]:
     status = _STATUS[accepted.verdict]
     if accepted.received_at is not None:
         return {"index": place, "status": status, **_receipt(accepted)}
-    return _refused(place, Problem(title=TITLES[status], status=status, detail=_REFUSALS[accepted.verdict]))
+    faults = [accepted.fault] if accepted.fault else []
+    detail = _REFUSALS[accepted.verdict]
+    return _refused(place, Problem(title=TITLES[status], status=status, detail=detail, errors=faults))
 
 
 def _refused(place: int, problem: Problem) -> dict[str, Any]:

@@ -17,7 +17,10 @@ _SAME_DAY = timedelta(days=1)
 
 @dataclass(slots=True)
 class Course:
-    """An episode as ingest knows it. `added` counts the facts of this transaction."""
+    """An episode as ingest knows it. `added` counts the facts of this transaction.
+
+    `merged_into`: the client who is this one now. `absorbs`: others were merged into this client.
+    """
 
     episode_id: UUID
     client_id: UUID
@@ -26,6 +29,8 @@ class Course:
     opened_at: datetime | None = None
     closed_at: datetime | None = None
     facts: int = 0
+    merged_into: UUID | None = None
+    absorbs: bool = False
     added: int = 0
 
     def covers(self, at: datetime) -> bool:
@@ -61,6 +66,17 @@ class Courses:
         self.by_client = {}
         for course in courses:
             self.by_client.setdefault(course.client_id, []).append(course)
+
+    @property
+    def moved(self) -> dict[UUID, UUID]:
+        """The clients among them that are others by now."""
+        every = (course for courses in self.by_client.values() for course in courses)
+        return {course.client_id: course.merged_into for course in every if course.merged_into is not None}
+
+    @property
+    def absorbing(self) -> list[UUID]:
+        """The clients that others were merged into."""
+        return [client for client, courses in self.by_client.items() if any(course.absorbs for course in courses)]
 
     def needs_new(self, client: UUID, reference: UUID | None) -> bool:
         """Whether placing a fact would make or adopt an episode."""

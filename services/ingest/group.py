@@ -15,7 +15,8 @@ from uuid import UUID
 from services.ingest.draft import Draft
 from services.ingest.metrics import IngestMetrics
 from services.ingest.shares import Full, Turns, share
-from services.ingest.store import Accepted, Store
+from services.ingest.store import Store
+from services.ingest.verdicts import Accepted
 from services.platform import logs
 from services.platform.db import is_transient
 from services.platform.errors import Unavailable

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from schemas import posted
 from schemas.instruments import Instrument, lookup, rater_fault, score
-from schemas.posted import Posted, PostedRating, PostedSession
+from schemas.posted import Posted, PostedClientMerged, PostedRating, PostedSession
 from services.ingest import quick
 from services.ingest.canonical import canonical
 from services.ingest.draft import AHEAD, BOOKED_AHEAD, EARLIEST, Draft, Receiving, drafted
@@ -60,7 +60,7 @@ def check(event: object, now: datetime) -> posted.PostedEvent | tuple[Fault, ...
         checked = _ADAPTER.validate_python(event)
     except ValidationError as error:
         return tuple(_fault(each) for each in error.errors(include_url=False, include_input=False)[:_MAX_FAULTS])
-    faults = (*_time_faults(checked, now), *_rating_faults(getattr(checked, "rating", None)))
+    faults = (*_time_faults(checked, now), *_rating_faults(getattr(checked, "rating", None)), *_self_faults(checked))
     return faults[:_MAX_FAULTS] or checked
 
 
@@ -77,6 +77,7 @@ _TYPES = frozenset(
     {
         "rating.submitted", "rating.amended", "rating.retracted", "session.booked", "session.attended",
         "session.missed", "session.cancelled", "episode.opened", "episode.closed", "episode.transferred",
+        "client.merged", "client.unmerged",
     }
 )  # fmt: skip
 """pydantic names the variant first in a place; a JSON pointer does not."""
@@ -136,6 +137,11 @@ def _rating_faults(rating: PostedRating | None) -> list[Fault]:
 def _scoring_faults(instrument: Instrument, rating: PostedRating) -> tuple[Any, ...]:
     scored = score(instrument, rating.items, rating.total)
     return scored if isinstance(scored, tuple) else ()
+
+
+def _self_faults(event: Posted) -> list[Fault]:
+    alone = isinstance(event, PostedClientMerged) and event.merged == event.client
+    return [Fault(pointer="/merged", detail="the same reference", expected="another one than client")] if alone else []
 
 
 def _item_fault(fault: Any) -> Fault:  # noqa: ANN401 - schemas.instruments.Fault, whose name is ours too

@@ -5,7 +5,19 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Identity, Index, Integer, LargeBinary, String, UniqueConstraint, func, text
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    UniqueConstraint,
+    Uuid,
+    func,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.platform.db import Base
@@ -58,6 +70,28 @@ class Episode(Base):
     opened_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
     facts: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    merged_into: Mapped[UUID | None]
+    absorbs: Mapped[bool] = mapped_column(server_default=text("false"))
+
+
+class Merge(Base):
+    """Two clients that were found to be one. `merge_id` is its fact; `losers` are all who are the survivor by it."""
+
+    __tablename__ = "merge"
+    __table_args__ = (
+        Index("uq_merge_loser", "tenant_id", "loser_id", unique=True, postgresql_where=text("undone_at is null")),
+        Index("ix_merge_survivor", "tenant_id", "survivor_id"),
+        {"schema": SCHEMA},
+    )
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    merge_id: Mapped[UUID] = mapped_column(primary_key=True)
+    record_id: Mapped[UUID]
+    loser_id: Mapped[UUID]
+    survivor_id: Mapped[UUID]
+    losers: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid))
+    merged_at: Mapped[datetime]
+    undone_at: Mapped[datetime | None]
 
 
 class Outbox(OutboxColumns, Base):

@@ -14,7 +14,8 @@ KNOWN = text("""
 """)
 LOCK_EPISODES = text("select pg_advisory_xact_lock(hashtextextended('episodes ' || :tenant, 0))")
 EPISODES = text("""
-    select episode_id, client_id, reference, implicit, opened_at, closed_at, facts from ingest.episode
+    select episode_id, client_id, reference, implicit, opened_at, closed_at, facts, merged_into, absorbs
+    from ingest.episode
     where tenant_id = :tenant and client_id = any(cast(:clients as uuid[]))
     order by episode_id
 """)

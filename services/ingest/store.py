@@ -10,10 +10,11 @@ back, looked up and written again; and looked up at once, for a clinic that was 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from itertools import groupby
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import TextClause, event
@@ -21,26 +22,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from schemas.events import RatingRetracted
 from schemas.topics import RISK_ITEMS
+from services.ingest import merging
 from services.ingest import statements as sql
+from services.ingest.columns import of_courses, of_written
 from services.ingest.draft import Draft
 from services.ingest.episodes import Course, Courses, EpisodeFull
 from services.ingest.facts import Surrogates, Written, retracted_risk, risks, sealed, write
+from services.ingest.merged import Names
 from services.ingest.models import OUTBOX
 from services.ingest.remembered import Care, Name, Remembered
+from services.ingest.verdicts import Accepted
 from services.platform.db import transaction
-from services.platform.outbox import Lane, Outgoing, append, packed, waking
+from services.platform.outbox import Lane, Outgoing, append, waking
 from services.platform.vault import Kind, Vault
-
-Verdict = Literal["created", "known", "conflict", "episode-full", "failed"]
-"""`failed`: the database would not take it, and would not later either."""
-
-
-class Accepted(NamedTuple):
-    """What became of a draft: `received_at` is there unless it was refused."""
-
-    verdict: Verdict
-    fact_id: UUID
-    received_at: datetime | None
 
 
 class Store:
@@ -54,7 +48,18 @@ class Store:
         event.listen(engine.sync_engine, "connect", lambda *_: self._remembered.forget())
 
     async def accept(self, drafts: Sequence[Draft]) -> list[Accepted]:
-        """Commit what is new; one verdict for each draft, in their order."""
+        """Commit what is new; one verdict for each draft, in their order. A merge is a transaction of its own."""
+        if not any(draft.event.type in merging.TYPES for draft in drafts):
+            return await self._facts(drafts)
+        verdicts: list[Accepted] = []
+        for merges, part in groupby(drafts, key=lambda draft: draft.event.type in merging.TYPES):
+            if merges:
+                verdicts += [await merging.accept(self._engine, self._vault, draft) for draft in part]
+            else:
+                verdicts += await self._facts(list(part))
+        return verdicts
+
+    async def _facts(self, drafts: Sequence[Draft]) -> list[Accepted]:
         by_tenant: defaultdict[UUID, list[tuple[int, Draft]]] = defaultdict(list)
         for place, draft in enumerate(drafts):
             by_tenant[draft.receiving.tenant_id].append((place, draft))
@@ -63,6 +68,8 @@ class Store:
                 verdicts = await self._accept(by_tenant)
             except _Repeated as error:
                 self._repeating.add(error.tenant)  # whoever was first has committed: it is seen now
+            except _Moved as error:
+                self._remembered.move(error.tenant, error.to)
             else:
                 return [verdicts[place] for place in range(len(drafts))]
 
@@ -88,6 +95,24 @@ class _Repeated(Exception):
     def __init__(self, tenant: UUID) -> None:
         super().__init__()
         self.tenant = tenant
+
+
+class _Moved(Exception):
+    """Clients were taken for themselves that are others by now, or the other way round (`to` is `None`)."""
+
+    def __init__(self, tenant: UUID, to: Mapping[UUID, UUID] | None) -> None:
+        super().__init__()
+        self.tenant = tenant
+        self.to = to
+
+
+class _Named(NamedTuple):
+    """A draft and whose it is: by the reference it was posted with, and by now; and its episode's token, if named."""
+
+    draft: Draft
+    posted: UUID
+    client: UUID
+    reference: UUID | None
 
 
 def _verdict(draft: Draft, known: dict[UUID, tuple[bytes, datetime]], *, created: bool) -> Accepted:
@@ -142,9 +167,9 @@ class _TenantWork:
         clients = await self._surrogates("client", {d.event.client for d in drafts})
         told = {d.event.clinician for d in drafts if d.event.clinician is not None}
         clinicians = await self._surrogates("clinician", told)
-        named = [(draft, *self._whose(draft, clients)) for draft in drafts]
-        courses = await self._courses({(client, reference) for _, client, reference in named})
-        placed = self._place(named, clinicians, courses)
+        named = [self._named(draft, clients[draft.event.client]) for draft in drafts]
+        courses, names = await self._courses(named)
+        placed = self._place(_renamed(named, names, courses), clinicians, courses, names)
         facts = sorted((write(draft, who) for draft, who in placed), key=lambda each: each.fact_id)
         if facts:
             await self._insert(facts, courses.touched())
@@ -162,76 +187,78 @@ class _TenantWork:
     def _token(self, *parts: str) -> UUID:
         return self.vault.token(self.tenant, *parts)
 
-    def _whose(self, draft: Draft, clients: Mapping[str, UUID]) -> tuple[UUID, UUID | None]:
-        """The client, and the token of the episode that is named."""
-        client, named = clients[draft.event.client], draft.event.episode
-        return client, None if named is None else self._token("episode", str(client), named)
+    def _named(self, draft: Draft, posted: UUID) -> _Named:
+        client, named = self.remembered.now(self.tenant, posted), draft.event.episode
+        return _Named(draft, posted, client, None if named is None else self._token("episode", str(client), named))
 
-    async def _courses(self, wanted: Collection[tuple[UUID, UUID | None]]) -> Courses:
+    async def _courses(self, named: Sequence[_Named]) -> tuple[Courses, Names]:
         """The clients' episodes, held until the commit; where one has to be made, under a lock.
 
         So two do not make two, and none writes over what another has just opened or closed. The lock for new ones
-        comes before the rows, and rows in one order, for everybody: nobody waits in a circle.
+        comes before the rows, and rows in one order, for everybody: nobody waits in a circle. A merge takes both, so
+        that it is seen here whole or not at all.
+
+        Raises:
+            _Moved: a client is another one by now.
         """
         courses = Courses(self._token)
-        ids = sorted({client for client, _ in wanted})
-        self.cares = {(self.tenant, client, reference) for client, reference in wanted}
+        ids = sorted({each.client for each in named})
+        self.cares = {(self.tenant, each.client, each.reference) for each in named}
         if not all(map(self.remembered.stands, self.cares)):
             courses.load(await self._load(sql.EPISODES, ids))
-            if any(courses.needs_new(client, reference) for client, reference in wanted):
+            wanted = _renamed(named, await self._names(courses, named), courses)
+            if any(courses.needs_new(each.client, each.reference) for each in wanted):
                 await self.connection.execute(sql.LOCK_EPISODES, {"tenant": str(self.tenant)})
         courses.load(await self._load(sql.EPISODES_HELD, ids))
-        return courses
+        return courses, await self._names(courses, named)
+
+    async def _names(self, courses: Courses, named: Sequence[_Named]) -> Names:
+        """By which names the clients of these episodes are reached.
+
+        Raises:
+            _Moved: one of them is not who she was taken for.
+        """
+        if moved := courses.moved:
+            raise _Moved(self.tenant, moved)
+        absorbing = courses.absorbing
+        absorbed = await merging.absorbed(self.connection, self.tenant, absorbing) if absorbing else {}
+        names = Names(self._token, absorbed)
+        if not all(each.posted == each.client or names.leads(each.posted, each.client) for each in named):
+            raise _Moved(self.tenant, None)
+        return names
 
     async def _load(self, query: TextClause, clients: list[UUID]) -> list[Course]:
         rows = await self.connection.execute(query, {"tenant": self.tenant, "clients": clients})
         return [Course(*row) for row in rows]
 
     def _place(
-        self, named: list[tuple[Draft, UUID, UUID | None]], clinicians: Mapping[str, UUID], courses: Courses
+        self, named: Sequence[_Named], clinicians: Mapping[str, UUID], courses: Courses, names: Names
     ) -> list[tuple[Draft, Surrogates]]:
         placed = []
-        for draft, client, reference in sorted(named, key=lambda each: (each[0].event.occurred_at, each[0].fact_id)):
+        for draft, posted, client, reference in sorted(named, key=_order):
             event = draft.event
             try:
                 episode = courses.place(client, reference, event.type, event.occurred_at)
             except EpisodeFull:
                 continue
             clinician = clinicians.get(event.clinician or "")
-            placed.append((draft, Surrogates(client, clinician, episode, self._session(draft, client))))
+            session = self._session(names, draft, posted, client)
+            placed.append((draft, Surrogates(client, clinician, episode, session)))
         return placed
 
-    def _session(self, draft: Draft, client: UUID) -> UUID | None:
+    def _session(self, names: Names, draft: Draft, posted: UUID, client: UUID) -> UUID | None:
         """The appointment, by the clinic's reference; a rating without one belongs to its day."""
         event: Any = draft.event
         if event.session is not None:
-            return self._token("session", str(client), event.session)
+            return names.session(draft, event.session, posted, client)
         if event.type.startswith("rating.") and event.type != "rating.retracted":
             return self._token("session-day", str(client), event.occurred_at.date().isoformat())
         return None
 
     async def _insert(self, facts: Sequence[Written], courses: Sequence[Course]) -> None:
         """Ordered by their ids, as everybody does: nobody waits in a circle."""
-        drafts, whose = [row.draft for row in facts], [row.who for row in facts]
-        records = [row.record for row in facts]
-        columns: dict[str, list[Any]] = {
-            "events": [draft.fact_id for draft in drafts],
-            "sources": [draft.event.source for draft in drafts],
-            "externals": [draft.event.id for draft in drafts],
-            "versions": [draft.event.version for draft in drafts],
-            "hashes": [draft.body_hash for draft in drafts],
-            "records": [draft.record_id for draft in drafts],
-            "clients": [who.client_id for who in whose],
-            "episodes": [who.episode_id for who in whose],
-            "types": [draft.event.type for draft in drafts],
-            "occurred": [draft.event.occurred_at for draft in drafts],
-            "received": [draft.receiving.now for draft in drafts],
-            "values": [record.value for record in records],
-            "lanes": [row.lane for row in facts],
-            "keys": [record.key for record in records],
-            "headers": [packed(record.headers) for record in records],
-        }
-        about = {"tenant": self.tenant, **waking(OUTBOX, columns["keys"]), **_course_columns(courses)}
+        columns = of_written(facts)
+        about = {"tenant": self.tenant, **waking(OUTBOX, columns["keys"]), **of_courses(courses)}
         created = (await self.connection.execute(sql.COMMIT, columns | about)).scalar_one()
         if created != len(facts):
             raise _Repeated(self.tenant)
@@ -251,13 +278,18 @@ class _TenantWork:
         ]
 
 
-def _course_columns(courses: Sequence[Course]) -> dict[str, list[Any]]:
-    return {
-        "courses": [course.episode_id for course in courses],
-        "course_clients": [course.client_id for course in courses],
-        "references": [course.reference for course in courses],
-        "implicits": [course.implicit for course in courses],
-        "opened": [course.opened_at for course in courses],
-        "closed": [course.closed_at for course in courses],
-        "added": [course.added for course in courses],
-    }
+def _order(named: _Named) -> tuple[datetime, UUID]:
+    return named.draft.event.occurred_at, named.draft.fact_id
+
+
+def _renamed(named: Sequence[_Named], names: Names, courses: Courses) -> Sequence[_Named]:
+    """By the names under which what was copied is found; nearly nobody was ever merged."""
+    if not names.absorbed:
+        return named
+    return [
+        each._replace(
+            draft=names.drafted(each.draft, each.client),
+            reference=names.reference(each.draft.event.episode, each.posted, each.client, courses),
+        )
+        for each in named
+    ]

@@ -18,7 +18,8 @@ from services.ingest.group import GroupCommit
 from services.ingest.handlers import read
 from services.ingest.metrics import IngestMetrics
 from services.ingest.shares import Full
-from services.ingest.store import Accepted, Store
+from services.ingest.store import Store
+from services.ingest.verdicts import Accepted
 from services.platform.errors import Unavailable
 from services.platform.forever import forever
 from services.platform.vault import Vault, VaultKeys

@@ -18,7 +18,7 @@ from uuid import UUID
 import msgspec
 
 from schemas.errors import ContractError
-from schemas.posted import PostedEvent, PostedRating
+from schemas.posted import PostedFact, PostedIdentity, PostedRating
 from services.ingest.envelopes import is_cloud_event, plain
 from services.ingest.episodes import MAX_FACTS, Courses, EpisodeFull
 from services.ingest.handlers import check
@@ -167,6 +167,8 @@ def _take(known: dict[str, _Reader], text: bytes) -> tuple[str, str] | None:
     checked = check(plain(event), _LATE)
     if isinstance(checked, tuple):
         return checked[0].pointer, checked[0].expected or checked[0].detail
+    if isinstance(checked, PostedIdentity):
+        return "/type", "one reference for one person throughout: merges are the door's to take"
     reader = known.get(checked.client)
     if reader is None:
         reader = known[checked.client] = _Reader(checked.client)
@@ -198,7 +200,7 @@ class _Reader:
         self._courses = Courses(lambda *parts: UUID(self._id(*parts)))
         self._clock = 0
 
-    def take(self, event: PostedEvent) -> None:
+    def take(self, event: PostedFact) -> None:
         occurred_at = wire.micros(event.occurred_at)
         self._clock = max(self._clock + 1, occurred_at)
         reference = None if event.episode is None else self._reference(event.episode)
@@ -207,7 +209,7 @@ class _Reader:
             self.known.names[episode] = event.episode
         self.known.facts.append((episode, self._fact(event, occurred_at)))
 
-    def _fact(self, event: PostedEvent, occurred_at: int) -> Fact:
+    def _fact(self, event: PostedFact, occurred_at: int) -> Fact:
         record = self._id("record", event.source, event.id)
         said = vars(event)  # asking a model for a field it does not have costs microseconds
         starts_at = said.get("starts_at")
