@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import uuid
 from datetime import UTC, datetime, timedelta
+from typing import get_args
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.codec import decode, encode_fact
-from schemas.posted import PostedEvent, PostedRating
+from schemas.posted import PostedFact, PostedRating
 from schemas.topics import SESSION_EVENTS
 from services.ingest.draft import Draft, Receiving
 from services.ingest.facts import Surrogates, risk_of, write
 from services.ingest.ids import FACTS
 
-KINDS = PostedEvent.__origin__.__args__  # type: ignore[attr-defined]  # Annotated's and the union's own
+KINDS = get_args(PostedFact)
 TIMES = st.datetimes(datetime(1990, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - they get one
 SCORES = st.none() | st.floats(-1e6, 1e6)
 ITEMS = st.dictionaries(st.sampled_from(("relationship", "overall", "q1", "q9")), SCORES)

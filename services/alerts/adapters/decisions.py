@@ -86,7 +86,7 @@ class Decisions:
         case = case_of(subject.snapshot, readings, known.acts, clients=clinic.clients, as_of=clinic.as_of)
         stored, merged_into = known.alerts[episode], case.episode.merged_into
         if merged_into:
-            known.heirs += heirs.of(subject.whose.tenant_id, merged_into, stored.values())
+            known.heirs += heirs.of(subject.whose.tenant_id, merged_into, stored.values(), live.policy.rules)
         for change in reconcile(stored, decided(live, case, stored), merged=merged_into is not None):
             entry = self._entry(subject, change, stored.get(change.alert_id))
             (ledger.closed if change.wanted is None else ledger.written).append(entry)

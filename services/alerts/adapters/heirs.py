@@ -6,6 +6,7 @@ What was said is noted under the heir's name whether it is there or not, and hee
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 from uuid import UUID
@@ -14,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.merged import record_in
 from services.alerts.adapters import statements as sql
+from services.alerts.domain.policy import Rule
 from services.alerts.domain.reconcile import Stored
 from services.alerts.domain.wanted import alert_id
 
@@ -29,13 +31,20 @@ class Heir(NamedTuple):
     heir_id: UUID
 
 
-def of(tenant: UUID, episode: UUID, alerts: Iterable[Stored]) -> Iterator[Heir]:
-    """The heirs of alerts on ratings, in the episode that has the ratings now."""
+def of(tenant: UUID, episode: UUID, alerts: Iterable[Stored], rules: Iterable[Rule]) -> Iterator[Heir]:
+    """The heirs of alerts on ratings, in the episode that has the ratings now.
+
+    By whichever rule of the kind: with more ratings before it, the same rating may be spoken of by another.
+    """
+    names = defaultdict[str, set[str]](set)
+    for rule in rules:
+        names[rule.kind].add(rule.name)
     for alert in alerts:
         if alert.rating_id is not None:
             rating = str(record_in(episode, alert.rating_id))
             trigger = f"{rating}|{alert.item}" if alert.kind == "risk-item" else rating
-            yield Heir(tenant, alert.alert_id, alert_id(episode, alert.kind, trigger, alert.rule))
+            for name in sorted(names[alert.kind] | {alert.rule}):
+                yield Heir(tenant, alert.alert_id, alert_id(episode, alert.kind, trigger, name))
 
 
 async def follow(connection: AsyncConnection, heirs: Sequence[Heir], opened: Iterable[Named]) -> list[UUID]:
