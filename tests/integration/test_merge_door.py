@@ -234,3 +234,29 @@ async def test_posts_beside_a_merge_are_neither_lost_nor_doubled(doors: Doors, d
     mine = [row["occurred_at"] for row in whose(rows)[away["survivor_id"]]]
     assert len(mine) == 2 + 2 + 20
     assert len({row["record_id"] for row in whose(rows)[away["survivor_id"]]}) == 24
+
+
+CLONES = """
+    insert into ingest.inbox (tenant_id, event_id, source, external_id, version, body_hash, record_id, client_id,
+                              episode_id, type, occurred_at, received_at, value)
+    select tenant_id, gen_random_uuid(), source, 'clone ' || n, version, body_hash, gen_random_uuid(), client_id,
+           episode_id, type, occurred_at, received_at, value
+    from ingest.inbox, generate_series(1, 5000) as n where external_id = 'R-C-2-1'
+"""
+
+
+async def test_more_than_one_transaction_holds_is_refused(doors: Doors, database: Database) -> None:
+    """A client with 5,001 events is not half merged: the post is refused, and says how many may be."""
+    first, _ = doors
+    for client in ("C-1", "C-2"):
+        assert await status(first.post(rating(client))) == 201
+    engine = create_async_engine(database.url("postgres"))
+    async with engine.begin() as connection:
+        await connection.execute(text(CLONES))
+    await engine.dispose()
+    answer = await first.post(merge())
+    assert answer.status_code == 422
+    (fault,) = answer.json()["errors"]
+    assert (fault["pointer"], fault["expected"]) == ("/merged", "a client with at most 5,000 events")
+    assert await status(first.post(rating("C-2", 2))) == 201
+    assert len(whose(await facts(database), "client.merged-away")) == 0
