@@ -23,6 +23,7 @@ from services.lab.backtest.findings import findings
 from services.lab.backtest.page import write
 from services.lab.backtest.run import Request, backtest
 from services.lab.backtest.tally import Example
+from services.lab.backtest.textbook import known
 from services.lab.fitted_file import engine_of
 from services.platform.errors import ConfigurationError
 from services.scoring.domain.config import DEFAULT as ENGINE
@@ -34,6 +35,8 @@ EPILOG = """Examples:
     attune backtest --events year.ndjson --policy fic-default-2 --policy openfit-compatible-1 --out page.html
 
     attune backtest --events year.ndjson --labels truth.ndjson --json | jq .labels.policies
+
+    attune backtest --events year.ndjson --textbook cut-off-36 --textbook individuals-chart-8
 
     attune backtest --tenant north-clinic --policy fic-default-2 --policy high-sens-1
 
@@ -51,6 +54,9 @@ def run(  # noqa: PLR0917 - typer passes options by name
     policy: Annotated[
         list[str] | None, typer.Option(help="A policy by name, or a file of one; again for another beside it.")
     ] = None,
+    textbook: Annotated[
+        list[str] | None, typer.Option(help="Beside them a textbook's or another product's rule, or `all`; repeatable.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
     out: Annotated[Path | None, typer.Option(help="One HTML page that needs nothing else.")] = None,
     budget: Annotated[float, typer.Option(min=0, help="Alerts that a clinician has time for in a week.")] = BUDGET,
@@ -65,7 +71,9 @@ def run(  # noqa: PLR0917 - typer passes options by name
         return
     with recorded(made, events, tenant) as file:
         engine = engine_of(fitted) if fitted else ENGINE
-        asked = replace(_asked(file, labels, tuple(policy or (DEFAULT.name,)), cores), engine=engine)
+        asked = replace(
+            _asked(file, labels, tuple(policy or (DEFAULT.name,)), cores), engine=engine, textbook=known(textbook or ())
+        )
         found, examples = _found(made, asked, budget)
     if as_json:
         made.out.print(json.dumps(found, indent=1), markup=False, highlight=False, soft_wrap=True)
@@ -108,6 +116,8 @@ def _tell(out: Console, found: dict[str, Any]) -> None:
     out.print(", ".join(f"{count:,} {what}" for what, count in told.items()), highlight=False)
     out.print(_burden(found))
     for name, each in found["policies"].items():
+        if set(each["by_rule"]) == {name}:
+            continue  # a rule that is a policy of its own has said so above
         rules = ", ".join(f"{rule} {count:,}" for rule, count in each["by_rule"].items())
         out.print(f"{name}: {rules or 'nothing'}", highlight=False)
     for each in found["overlap"]:

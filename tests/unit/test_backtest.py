@@ -29,6 +29,7 @@ from services.lab.backtest.labels import BadLabels, read_labels
 from services.lab.backtest.lines import UnreadableFile
 from services.lab.backtest.page import write
 from services.lab.backtest.run import Request, backtest
+from services.lab.backtest.textbook import known
 from services.lab.caseload import Clinic, caseload
 from services.lab.truth import Label
 from services.platform.errors import ConfigurationError
@@ -371,3 +372,21 @@ def test_a_policy_that_cannot_be_decided_under_is_refused(tmp_path: Path, change
     (tmp_path / "p.json").write_text(json.dumps(given))
     with pytest.raises(ConfigurationError, match=says):
         policy_of(str(tmp_path / "p.json"))
+
+
+def test_textbook_rules_stand_beside_policies(tmp_path: Path) -> None:
+    """As published: a conventional cut-off holds in every session below it, a chart waits for its baseline."""
+    totals = (38.0, 38.4, 37.9, 38.2, 38.1, 38.3, 38.0, 38.2, 38.1, 25.0, 35.9, 38.0)
+    events = [
+        {"type": "rating.submitted", "id": f"r{at}", "client": "anna", "occurred_at": f"2026-03-{at + 1:02d}T10:00:00Z"}
+        | {"rating": {"instrument": "srs@3", "total": total}}
+        for at, total in enumerate(totals)
+    ]
+    path = ndjson(tmp_path / "e", events)
+    names = known(["cut-off-36", "individuals-chart-8", "cut-off-36"])
+    tally = backtest(Request(path, (policy_of("fic-default-2"),), {}, textbook=names), lambda _: None)
+    assert names == ("cut-off-36", "individuals-chart-8")
+    assert [each.flagged for each in tally.policies][1:] == [2, 1]
+    assert [each.alerts for each in tally.policies][1:] == [1, 1], "the next is within the cooldown"
+    with pytest.raises(ConfigurationError, match="no textbook rule nelson"):
+        known(["nelson"])

@@ -19,6 +19,7 @@ from services.alerts.domain.decide import decide, set_off
 from services.alerts.domain.policy import Policy
 from services.alerts.domain.record import Case, Episode, Forecast, Rated
 from services.alerts.domain.wanted import Wanted
+from services.lab.backtest import textbook
 from services.lab.backtest.chances import chances
 from services.lab.backtest.source import Known
 from services.scoring.domain import episode, leaving
@@ -70,6 +71,8 @@ class Terms:
     clients: int
     until: int
     """When the record ends: whoever was silent by then was silent."""
+    textbook: tuple[str, ...] = ()
+    """Rules beside the policies, after them in every order (`textbook`)."""
 
 
 class _Form(NamedTuple):
@@ -156,12 +159,29 @@ class _Life:
         allied = [each for each in self._rated.values() if each[1].family == "alliance"]
         for reading, rated in sorted(allied, key=lambda each: each[1].place):
             by_session.setdefault(rated.session, []).append((reading, rated))
-        found.sessions = [self._session(forms) for forms in by_session.values()]
-        found.alerts = self._alerts
+        sessions = [self._session(forms) for forms in by_session.values()]
+        beside = [self._beside(name, sessions) for name in self._terms.textbook]
+        found.sessions = [
+            each._replace(spoke=(*each.spoke, *[name if at in held else None for name, held, _ in beside]))
+            for at, each in enumerate(sessions)
+        ]
+        found.alerts = (*self._alerts, *[alerts for _, _, alerts in beside])
         found.ratings = len(state.course.observations)
         for observation in state.course.observations:
             found.clinicians.add((observation.clinician_id, observation.fact.occurred_at // (7 * DAY)))
         return found
+
+    def _beside(self, name: str, sessions: Sequence[Session]) -> tuple[str, set[int], dict[UUID, Wanted]]:
+        """What a textbook rule holds of each form: in which sessions, and the alerts."""
+        places, alerts = set[int](), dict[UUID, Wanted]()
+        for instrument in dict.fromkeys(each.instrument for each in sessions):
+            own = [(at, each) for at, each in enumerate(sessions) if each.instrument == instrument]
+            rated = [(at, textbook.Rated(each.at, each.total)) for at, each in own if each.total is not None]
+            ratings = [each for _, each in rated]
+            spoke = textbook.held(self._terms.engine, instrument, name, ratings) if ratings else []
+            places |= {at for (at, _), holds in zip(rated, spoke, strict=True) if holds}
+            alerts |= textbook.alerts(f"{self._lived.client}|{instrument}", name, ratings, spoke)
+        return name, places, alerts
 
     def _session(self, forms: Sequence[tuple[Reading, Rated]]) -> Session:
         """One session, whose alliance may have been rated on several forms: the first is the one to draw."""

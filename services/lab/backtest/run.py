@@ -36,10 +36,12 @@ class Request:
     labels: Mapping[Key, CourseLabel]
     engine: EngineConfig = DEFAULT
     cores: int = 1
+    textbook: tuple[str, ...] = ()
+    """Rules of textbooks to stand beside them."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(each.name for each in self.policies)
+        return (*(each.name for each in self.policies), *self.textbook)
 
 
 def backtest(asked: Request, told: Told) -> Tally:
@@ -48,7 +50,7 @@ def backtest(asked: Request, told: Told) -> Tally:
     Raises:
         UnreadableFile: no such file, or one that cannot be read to its end.
     """
-    total = Tally.of(len(asked.policies))
+    total = Tally.of(len(asked.names))
     with tempfile.TemporaryDirectory(prefix="attune-backtest-") as folder, _over(asked.cores) as each_of:
         size = asked.events.stat().st_size if asked.events.is_file() else 0
         parts = cut(asked.events, Path(folder), min(MOST_PARTS, asked.cores + size // PART_BYTES), told)
@@ -58,6 +60,7 @@ def backtest(asked: Request, told: Told) -> Tally:
             policies=asked.policies,
             clients=sum(each.clients for each in counted),
             until=max((each.latest for each in counted), default=0),
+            textbook=asked.textbook,
         )
         late, lines = (sum(counts) for counts in zip(*[(each.late, each.lines) for each in counted], strict=True))
         total.in_order_of_care = late > LATE_SHARE * lines
@@ -71,7 +74,7 @@ def backtest(asked: Request, told: Told) -> Tally:
 
 def _part(part: Path, *, terms: Terms, labels: Mapping[Key, CourseLabel], in_order_of_care: bool) -> tuple[Tally, int]:
     """The clients of one part, and its bytes."""
-    tally = Tally.of(len(terms.policies))
+    tally = Tally.of(len(terms.policies) + len(terms.textbook))
     for known in clients(part, in_order_of_care=in_order_of_care):
         if isinstance(known, Fault):
             tally.refuse(known)
