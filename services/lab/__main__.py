@@ -133,9 +133,9 @@ def calibration_(
     or 1,
 ) -> None:
     """Do clinics get the false alarms that `fit` promised? One row an invented clinic."""
-    wanted = clinic or list(CLINICS)
-    if unknown := sorted(set(wanted) - CLINICS.keys()):
-        raise typer.BadParameter(f"{unknown[0]!r} is none of: {', '.join(CLINICS)}", param_hint="--clinic")
+    wanted = clinic or list(calibration.TRIED)
+    if unknown := sorted(set(wanted) - calibration.TRIED.keys()):
+        raise typer.BadParameter(f"{unknown[0]!r} is none of: {', '.join(calibration.TRIED)}", param_hint="--clinic")
     size = calibration.Size(fitted_on, tried_on)
     with _bar("fitting clinics", len(wanted)) as told:
         typer.echo(calibration.markdown(list(calibration.calibrated(wanted, size, cores, told))))
