@@ -60,9 +60,10 @@ def _drawn(draw: Callable[[Any], None], size: tuple[float, float] = (7.0, 2.4)) 
 
 
 def _rows(found: dict[str, Any]) -> dict[str, list[str]]:
-    """The rows of tables with a column for each policy: whatever any of them has."""
+    """The rows of tables with a column for each policy: whatever any has. A textbook rule is its own only one."""
     fields = {name: found["policies"].values() for name in ("by_kind", "by_severity", "by_rule")}
     rows = {name: list(dict.fromkeys(key for each in of for key in each[name])) for name, of in fields.items()}
+    rows["by_rule"] = [rule for rule in rows["by_rule"] if rule not in found["policies"]]
     if "labels" in found:
         first = next(iter(found["labels"]["policies"].values()))
         rows |= {"by_shape": list(first["sensitivity_by_shape"]), "by_onset": list(first["sensitivity_by_onset"])}
