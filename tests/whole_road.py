@@ -38,7 +38,7 @@ from services.platform.settings import Settings
 from tests.scoring_facts import ENVELOPE, Bench, as_record, latest
 
 NEVER = datetime.min.replace(tzinfo=UTC)
-RATING_KINDS = ("rupture-possible", "slow-decline")
+RATING_KINDS = ("rupture-possible", "slow-decline", "off-track")
 SESSION_TIMEOUT_SECONDS = 6.0
 BATCH = 2_000
 Standing = set[tuple[UUID, str, UUID, str]]

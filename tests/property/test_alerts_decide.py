@@ -62,6 +62,36 @@ def ratings(draw: st.DrawFn) -> tuple[Rated, ...]:
 
 
 @st.composite
+def outcomes(draw: st.DrawFn) -> tuple[Rated, ...]:
+    """Scores of two outcome measures, of which one runs downwards, in some of the sessions."""
+    found: list[Rated] = []
+    for session in draw(st.lists(st.integers(1, 12), max_size=10)):
+        form = draw(st.integers(0, 1))
+        found.append(
+            rated(
+                session,
+                draw(TOTALS),
+                rating_id=UUID(int=1_000 + len(found)),
+                instrument=("ors@1", "phq-9@1")[form],
+                family="outcome",
+                better=(1, -1)[form],
+                numbers=draw(st.sampled_from([{}, OFF, WORSE, FINE])),
+            )
+        )
+    return tuple(found)
+
+
+def _track(below_sds: float, worse_by: float, *, deteriorated: float) -> dict[str, Number]:
+    details = {"worse_by": worse_by, "deteriorated": deteriorated, "reliable": 5.0, "scores": 4.0, "expected": 30.0}
+    return {"off-track": Number(below_sds, "worse than is usual", details)}
+
+
+OFF = _track(1.0, 0.0, deteriorated=0.0)
+WORSE = _track(1.5, 6.0, deteriorated=1.0)
+FINE = _track(-0.2, -4.0, deteriorated=0.0)
+
+
+@st.composite
 def cases(draw: st.DrawFn) -> Case:
     missed = tuple(day(7 * at + 1) for at in sorted(draw(st.sets(st.integers(0, 14), max_size=3))))
     deadline = draw(st.one_of(st.none(), st.integers(20, 120)))
@@ -75,7 +105,9 @@ def cases(draw: st.DrawFn) -> Case:
         silent_amber_at=None if deadline is None else day(deadline),
         silent_red_at=None if deadline is None else day(deadline + 7),
     )
-    return case(draw(ratings()), episode, clients=draw(SIZES), as_of=day(draw(st.integers(0, 130))))
+    return case(
+        (*draw(ratings()), *draw(outcomes())), episode, clients=draw(SIZES), as_of=day(draw(st.integers(0, 130)))
+    )
 
 
 @given(POLICIES, cases(), st.randoms())

@@ -9,11 +9,13 @@ import signal
 import sys
 import uuid
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
 
+from services.lab.caseload import Clinic, caseload
 from tests.whole_road import SESSION_TIMEOUT_SECONDS, Road, another_clinic, ratings, undisturbed, until, whole_road
 
 CLIENTS, SESSIONS, EARLY = 300, 16, 3_000
@@ -44,6 +46,8 @@ async def settled_as_if_nothing_had_happened(road: Road) -> None:
     expected = await asyncio.to_thread(undisturbed, facts)
     assert await road.readings() == expected.readings
     assert await road.standing() == expected.standing
+    query = "select count(*) from ingest.dead_letter where tenant_id = :tenant"
+    assert await road.count(query) == 0, "a good event was set aside"
     assert expected.standing, "the caseload flags nothing: it proves nothing about alerts"
 
 
@@ -73,6 +77,14 @@ async def test_killed_and_frozen_in_the_middle(road: Road) -> None:
     await _kill(road, "relay")
     await posting
     await settled_as_if_nothing_had_happened(road)
+
+
+async def test_a_clinics_whole_year(road: Road) -> None:
+    """All that a clinic knows: several measures a client, transfers, corrections, cancellations, ends of care."""
+    clinic = Clinic(clients=150, clinicians=10)
+    await road.post([post.event for post in caseload(7, datetime.now(UTC), clinic).posts])
+    await settled_as_if_nothing_had_happened(road)
+    assert "off-track" in {kind for _, kind, _, _ in await road.standing()}, "no outcome is worth a word"
 
 
 async def test_a_third_partys_export_is_imported_as_it_stands(road: Road, tmp_path: Path) -> None:

@@ -96,6 +96,22 @@ def test_what_a_person_is_done_with_comes_back_only_if_it_gets_worse() -> None:
     assert [(each.severity, each.rule) for each in again] == [("amber", "off-track"), ("red", "deterioration")]
 
 
+def test_two_measures_are_one_alert() -> None:
+    """It speaks of the worse one, turns to the other when that is over, and goes when both are."""
+    ors, phq = (15.0, 15.0, 15.0, 15.0, 15.0), (12, 12, 18, 10, 10)
+
+    def after(weeks: int, *more: Rated) -> Wanted:
+        both = (*outcomes("ors@1", ors[:weeks]), *outcomes("phq-9@1", phq[:weeks]), *more)
+        (alert,) = decide(DEFAULT, case(both))
+        return alert
+
+    both_so, ors_still = after(3), after(5)
+    assert (both_so.severity, both_so.evidence["instrument"]) == ("red", "phq-9@1")
+    assert (ors_still.severity, ors_still.evidence["instrument"], ors_still.state) == ("amber", "ors@1", "open")
+    assert both_so.alert_id == ors_still.alert_id
+    assert after(5, *outcomes("ors@1", (*ors, 25.0, 26.0))[5:]).state == "cleared"
+
+
 def test_outcomes_say_nothing_of_the_alliance_and_have_no_part_in_other_policies() -> None:
     """A fall of an outcome opens no possible rupture; a policy without the rule says nothing."""
     assert {each.kind for each in decide(DEFAULT, case(outcomes("ors@1", (30.0, 30.0, 10.0))))} == {"off-track"}
