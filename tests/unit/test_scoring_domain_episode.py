@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from schemas.instruments import Prior, Source
-from services.scoring.domain import episode
+from services.scoring.domain import episode, rolling, rupture
 from services.scoring.domain.config import DEFAULT
 from services.scoring.domain.episode import EpisodeResult
 from services.scoring.domain.facts import DAY, Fact, Kind, Rating
@@ -212,3 +212,15 @@ def test_an_outcome_is_held_against_the_clients_own_beginning_whoever_the_clinic
     assert (track.value or 0.0) > 0.67
     assert (track.details["expected"] or 0.0) < 12
     assert track.reason.endswith("6.0 points worse than at the beginning, which is a reliable deterioration")
+
+
+def test_a_hundred_clinics_with_parameters_of_their_own_share_a_worker() -> None:
+    """Their tables are made once each, however their ratings alternate: making them costs a hundred ratings."""
+    own = [Prior(30 + n / 20, 2.0, 3.0, Source("fitted to this clinic", "computed")) for n in range(100)]
+    clinics = [replace(DEFAULT, priors=(("srs@3", prior),)) for prior in own]
+    made = []
+    for week in (1, 2, 3):
+        for engine in clinics:
+            episode.read_episode(engine, [rating(week, 35.0)])
+        made.append((rolling._grid.cache_info().misses, rupture._grid.cache_info().misses))
+    assert made[0] == made[1] == made[2], "tables were thrown away while they were in use"

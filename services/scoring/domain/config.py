@@ -20,6 +20,7 @@ from services.scoring.domain import (
     rupture,
     sequences,
 )
+from services.scoring.domain.normal import TABLES_KEPT
 from services.scoring.domain.rates import RATES
 
 SILENT_FROM: Final = 5
@@ -152,7 +153,7 @@ DEFAULT: Final = EngineConfig(
 """The engine as shipped: docs/clinical/rolling-score.md and detectors.md say where each number is from."""
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=4 * TABLES_KEPT)
 def series_config(engine: EngineConfig, instrument_key: str) -> SeriesConfig | UnknownInstrument:
     """The engine's parameters on one instrument's scale.
 

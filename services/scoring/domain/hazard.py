@@ -11,7 +11,7 @@ A model is data with a card. It says nothing until it has passed its gate; what 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import exp, log
 from typing import Final, NamedTuple
@@ -234,13 +234,15 @@ def predict(model: HazardModel, features: Features) -> Hazard | Off:
 
 def weigh(model: HazardModel, features: Features) -> Hazard:
     """The hazard, whether the gate is open or not: for the laboratory, never for a clinician."""
-    parts = tuple(_contributions(model, model.dropout, features))
-    now = _logistic(sum(value for _, value in parts))
+    adds, others = (_added(model, cause, features) for cause in (model.dropout, model.other_end))
+    first = session_logit(model.dropout, features.session)
+    now = _logistic(sum(adds, first))
+    parts = tuple(zip(model.features, adds, strict=True))
     return Hazard(
         next=now,
-        within_three=max(now, _within(model, features)),
-        contributions=parts,
-        reason=_reason(parts[1:]),
+        within_three=max(now, _within(model, features.session, adds, others)),
+        contributions=(("session", first), *parts),
+        reason=_reason(parts),
     )
 
 
@@ -251,22 +253,19 @@ def session_logit(cause: Cause, session: int) -> float:
     return cause.later + cause.slope * log(session / (FIRST_SESSIONS + 1))
 
 
-def _contributions(model: HazardModel, cause: Cause, features: Features) -> Iterator[tuple[str, float]]:
-    yield "session", session_logit(cause, features.session)
-    for name, mean, scale, weight in zip(model.features, model.means, model.scales, cause.weights, strict=True):
-        value: float | None = getattr(features, name)
-        yield name, 0.0 if value is None else weight * (value - mean) / scale
+def _added(model: HazardModel, cause: Cause, features: Features) -> list[float]:
+    """What each feature adds to the logit, whatever the session's number; nothing where it is not known."""
+    values: list[float | None] = [getattr(features, name) for name in model.features]
+    given = zip(values, cause.weights, model.means, model.scales, strict=True)
+    return [0.0 if value is None else weight * (value - mean) / scale for value, weight, mean, scale in given]
 
 
-def _within(model: HazardModel, features: Features) -> float:
+def _within(model: HazardModel, session: int, adds: list[float], others: list[float]) -> float:
     """Over three sessions with everything but the session's number as it is now; other ends take people away."""
     staying, left = 1.0, 0.0
-    for ahead in range(HORIZON):
-        then = features._replace(session=features.session + ahead)
-        dropout, other = (
-            _logistic(sum(value for _, value in _contributions(model, cause, then)))
-            for cause in (model.dropout, model.other_end)
-        )
+    for ahead in range(session, session + HORIZON):
+        dropout = _logistic(sum(adds, session_logit(model.dropout, ahead)))
+        other = _logistic(sum(others, session_logit(model.other_end, ahead)))
         left += staying * dropout
         staying *= (1 - dropout) * (1 - other)
     intercept, slope = model.within_three

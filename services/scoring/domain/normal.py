@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from math import erfc, log, pi, sqrt
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+TABLES_KEPT: Final = 1_024
+"""Of each kind: a clinic whose parameters are its own needs one for each instrument, of some 1 MB where it has tenths."""
 
 
 def log_above(z: Floats) -> Floats:

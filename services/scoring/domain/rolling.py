@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from services.scoring.domain.normal import Floats, log_above
+from services.scoring.domain.normal import TABLES_KEPT, Floats, log_above
 
 STATE_VERSION: Final = 1
 _INTERVAL: Final = (0.1, 0.9)
@@ -180,7 +180,7 @@ def _weights(grid: _Grid, config: Config, states: tuple[State, ...]) -> Floats:
     return logs
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=TABLES_KEPT)
 def _grid(config: Config) -> _Grid:
     """Once per configuration: 0.8 MB for a scale of 401 values."""
     theta = np.linspace(config.low - 4 * config.sw, config.high + 4 * config.sb, config.grid_points)
