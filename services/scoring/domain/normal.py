@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 TABLES_KEPT: Final = 1_024
-"""Of each kind: a clinic whose parameters are its own needs one for each instrument, of some 1 MB where it has tenths."""
+"""Of each kind: a clinic whose parameters are its own needs one for each instrument, 1 MB where it has tenths."""
 
 
 def log_above(z: Floats) -> Floats:
