@@ -76,7 +76,7 @@ def run(  # noqa: PLR0917 - typer passes options by name
         )
         found, examples = _found(made, asked, budget)
     if as_json:
-        made.out.print(json.dumps(found, indent=1), markup=False, highlight=False, soft_wrap=True)
+        made.out.print(json.dumps(found, indent=1), markup=False, highlight=False)
     else:
         _tell(made.out, found)
     doubtful = list(doubts(found, len(asked.labels), fitted=fitted is not None))

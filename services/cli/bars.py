@@ -53,6 +53,6 @@ def bar(console: Console, what: str, total: int, *, unit: str = "events") -> Ite
     times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
     columns = (TextColumn("{task.description}"), BarColumn(), count, Rate(unit), *times)
     if not console.is_terminal:
-        console.print(f"{what}: {total:,} ...")
+        console.print(f"{what}: {total:,} {unit} ...")
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         yield Advance(progress, what, total)

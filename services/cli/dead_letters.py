@@ -8,9 +8,8 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import typer
-from rich.table import Table
 
-from services.cli import accounts
+from services.cli import accounts, paper
 from services.cli.invocation import OPERATOR, Invocation, finish, invocation
 from services.ingest import dead_letters as letters
 from services.platform.clock import SystemClock
@@ -59,7 +58,7 @@ def list_(
     if as_json:
         made.out.print_json(data=[told(one) for one in found], default=str)
         return
-    table = Table("id", "age", "topic", "cause", "reason", "tries", "state", box=None, header_style="bold")
+    table = paper.table("id", "age", "topic", "cause", "reason", "tries", "state")
     now = SystemClock().now()
     for one in found:
         columns = (one["topic"], one["code"], one["reason"], str(one["attempt"]), one["state"])

@@ -148,11 +148,13 @@ async def _settle(one: Demo, engine: AsyncEngine, tenant: UUID) -> None:
         async def swept() -> int:
             return await counts.swept(as_alerts, [tenant])
 
-        await _until(one, "looking at deadlines", 1, swept)
+        await _until(one, "looking at deadlines", 1, swept, unit="clinics")
 
 
-async def _until(one: Demo, what: str, total: int, count: Callable[[], Awaitable[int]]) -> None:
-    with bar(one.made.say, what, total) as progress:
+async def _until(
+    one: Demo, what: str, total: int, count: Callable[[], Awaitable[int]], *, unit: str = "events"
+) -> None:
+    with bar(one.made.say, what, total, unit=unit) as progress:
         settled = await play.settle(count, total, progress.to)
     if not settled:
         raise Unavailable(f"{what} has stopped moving", hint="`attune status` names the logs")

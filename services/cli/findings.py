@@ -12,6 +12,7 @@ from rich.table import Table
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.cli import paper
 from services.cli.counts import AlertCount, Facts
 from services.platform.db import transaction
 from services.platform.vault import Vault
@@ -58,14 +59,14 @@ def show(console: Console, facts: Facts, alerts: Sequence[AlertCount], urgent: I
 
 
 def _road(facts: Facts) -> Table:
-    table = Table("posted", "published", "scored", "dead letters", box=None, header_style="bold")
+    table = paper.table("posted", "published", "scored", "dead letters")
     table.add_row(*(f"{count:,}" for count in (facts.posted, facts.published, facts.scored, facts.dead_letters)))
     return table
 
 
 def _flagged(alerts: Sequence[AlertCount]) -> Table:
     severities = sorted({one.severity for one in alerts}, key=[*_COLOURS, "info"].index)
-    table = Table("flagged", *severities, box=None, header_style="bold")
+    table = paper.table("flagged", *severities)
     for kind in sorted({one.kind for one in alerts}):
         counts = {one.severity: one.count for one in alerts if one.kind == kind}
         table.add_row(kind, *(f"{counts.get(severity, 0):,}" for severity in severities))
@@ -73,7 +74,7 @@ def _flagged(alerts: Sequence[AlertCount]) -> Table:
 
 
 def _first(urgent: Iterable[Urgent]) -> Table:
-    table = Table("first", "client", "what", "why", "on", box=None, header_style="bold")
+    table = paper.table("first", "client", "what", "why", "on")
     for number, one in enumerate(urgent, start=1):
         what = f"[{_COLOURS.get(one.severity, 'white')}]{one.severity}[/] {one.kind}"
         table.add_row(str(number), one.client, what, one.reason, one.day)

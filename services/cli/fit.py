@@ -90,7 +90,7 @@ def _known(key: str) -> Instrument:
 
 def _ratings(made: Invocation, events: Path) -> Ratings:
     size = events.stat().st_size if events.is_file() else 0
-    with bar(made.say, "reading", 2 * size) as progress:
+    with bar(made.say, "reading", 2 * size, unit="bytes") as progress:
         found = ratings(events, progress.by)
     if found.first_fault is not None:
         line, pointer, expected = found.first_fault
@@ -103,7 +103,7 @@ def _fitted(made: Invocation, found: Ratings, wanted: Sequence[Instrument], seed
     """Of each instrument that was asked for, or of each alliance measure there is enough of."""
     asked = wanted or [each for each in catalogue() if each.family == "alliance" and each.key in found.series]
     fitted: list[Fitted] = []
-    with bar(made.say, "fitting", len(asked)) as progress:
+    with bar(made.say, "fitting", len(asked), unit="measures") as progress:
         for each in asked:
             try:
                 fitted.append(fit_one(each, found.series[each.key], seed=seed))

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from schemas.events import CurveParameters, HazardParameters, InstrumentParameters
 from schemas.instruments import Instrument, UnknownInstrument, lookup
+from services.cli import paper
 from services.lab.fitted_file import FittedFile
 from services.scoring.domain import off_track
 from services.scoring.domain.config import upwards
@@ -60,7 +61,7 @@ def _hazard(hazard: HazardParameters) -> Panel:
     shut = refusals(model_of(hazard).gate)
     told = f"{hazard.gate.closed_episodes:,} closed episodes, {hazard.gate.dropouts:,} dropouts; line {hazard.line:.2f}"
     gate = f"gate off: {'; '.join(shut)}" if shut else "gate passed: it may speak"
-    table = Table("out of sample", *_ENDS, box=None, header_style="bold")
+    table = paper.table("out of sample", *_ENDS)
     for row in rows:
         table.add_row(*row)
     return Panel(Group(table, "", told, gate), title="dropout")
@@ -74,7 +75,7 @@ def _panel(instrument: Instrument, fitted: InstrumentParameters, card: Mapping[s
 
 
 def _table(columns: Row, rows: Iterable[Row]) -> Table:
-    table = Table(columns[0], box=None, header_style="bold")
+    table = paper.table(columns[0])
     for column in columns[1:]:
         table.add_column(column, justify="right")
     for row in rows:

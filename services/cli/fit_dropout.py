@@ -58,7 +58,7 @@ def run(  # noqa: PLR0917 - typer passes options by name
         model = fit(found.periods, seed=seed, told=progress.by)
     write(out, base.foretelling(model))
     _show(made.out, model)
-    made.out.print(f"written to {out}", highlight=False, soft_wrap=True)
+    made.out.print(f"written to {out}", highlight=False)
 
 
 def _base(made: Invocation, fitted: Path | None, tenant: str | None) -> FittedFile:
@@ -92,10 +92,10 @@ def _show(out: Console, model: HazardModel) -> None:
         table.add_row(name, f"{each['estimate']:.3f}", f"{each['low']:.3f} to {each['high']:.3f}")
     out.print(table)
     out.print(f"{model.gate.closed_episodes:,} closed episodes, {model.gate.dropouts:,} of them dropouts")
-    out.print(_line(model), highlight=False, soft_wrap=True)
+    out.print(_line(model), highlight=False)
     shut = refusals(model.gate)
     told = f"off: {'; '.join(shut)}" if shut else "passed: it may speak"
-    out.print(f"gate {told}", markup=False, highlight=False, soft_wrap=True)
+    out.print(f"gate {told}", markup=False, highlight=False)
 
 
 def _line(model: HazardModel) -> str:

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from rich.table import Table
 
 from schemas.events import TenantConfig
-from services.cli import fit_card
+from services.cli import fit_card, paper
 from services.cli.accounts import database, find_tenant
 from services.cli.invocation import OPERATOR, Invocation, finish, invocation
 from services.ingest import tenant_configs
@@ -82,7 +81,7 @@ def list_(
         made.out.print_json(data=[each.model_dump(mode="json") for each in found])
         return
     columns = ("version", "for episodes that begin from", "instruments", "dropout", "engine")
-    table = Table(*columns, box=None, header_style="bold")
+    table = paper.table(*columns)
     for each in found:
         at = f"{each.in_force_from:%Y-%m-%d %H:%M:%S} UTC"
         told = "foretold" if each.hazard else "-"

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import typer
 from rich.console import Console
 
+from services.cli.paper import Paper
 from services.local.home import Home
 from services.local.settings import LocalSettings
 from services.platform.errors import Unavailable
@@ -27,7 +28,7 @@ class Invocation:
 
     environment: Mapping[str, str]
     debug: bool = False
-    out: Console = field(default_factory=lambda: Console(soft_wrap=True))
+    out: Console = field(default_factory=Paper)
     say: Console = field(default_factory=lambda: Console(stderr=True))
 
     def local(self) -> LocalSettings:

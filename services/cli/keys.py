@@ -6,9 +6,8 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any, cast
 
 import typer
-from rich.table import Table
 
-from services.cli import accounts
+from services.cli import accounts, paper
 from services.cli.invocation import OPERATOR, Invocation, finish, invocation
 from services.platform.auth import SCOPES, Scope
 from services.platform.clock import SystemClock
@@ -72,7 +71,7 @@ def list_(context: typer.Context, as_json: Annotated[bool, typer.Option("--json"
     if as_json:
         made.out.print_json(data=found, default=str)
         return
-    table = Table("prefix", "tenant", "scopes", "created", "state", box=None, header_style="bold")
+    table = paper.table("prefix", "tenant", "scopes", "created", "state")
     now = SystemClock().now()
     for one in found:
         table.add_row(

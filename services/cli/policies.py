@@ -157,7 +157,7 @@ def _example(course: Example) -> str:
 
 
 def _print_json(made: Invocation, data: object) -> None:
-    made.out.print(json.dumps(data, indent=1, default=str), markup=False, highlight=False, soft_wrap=True)
+    made.out.print(json.dumps(data, indent=1, default=str), markup=False, highlight=False)
 
 
 def _say(made: Invocation, lines: Iterable[str]) -> None:

@@ -7,11 +7,10 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import typer
-from rich.table import Table
 from sqlalchemy import text
 
 from services.alerts.domain.policy import POLICIES
-from services.cli import accounts
+from services.cli import accounts, paper
 from services.cli.invocation import OPERATOR, Invocation, finish, invocation
 from services.platform.clock import SystemClock
 from services.platform.db import transaction
@@ -83,7 +82,7 @@ def compare(
         f"the live policy alone of {live}, the candidate alone of {candidate}",
         highlight=False,
     )
-    table = Table("live rule", "candidate's rule", "ratings", "courses of care", box=None, header_style="bold")
+    table = paper.table("live rule", "candidate's rule", "ratings", "courses of care")
     for each in found["rules"]:
         table.add_row(each["live_rule"] or "-", each["shadow_rule"] or "-", str(each["ratings"]), str(each["episodes"]))
     made.out.print(table)

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy.exc import DBAPIError
 
-from services.cli import counts
+from services.cli import counts, paper
 from services.cli.accounts import database
 from services.cli.invocation import OPERATOR, Invocation, finish, invocation
 
@@ -69,7 +69,7 @@ def show(console: Console, found: dict[str, Any]) -> None:
 
 
 def _services(services: dict[str, Any]) -> Table:
-    table = Table("service", "state", "address", "restarts", "log", box=None, header_style="bold")
+    table = paper.table("service", "state", "address", "restarts", "log")
     for name, service in services.items():
         state = str(service.get("state", ""))
         colour = {"ready": "green", "stopped": "dim"}.get(state, "yellow")
@@ -81,7 +81,7 @@ def _services(services: dict[str, Any]) -> Table:
 
 
 def _counts(counted: dict[str, Any]) -> Table:
-    table = Table("posted", "published", "scored", "alerts", "dead letters", "lag", box=None, header_style="bold")
+    table = paper.table("posted", "published", "scored", "alerts", "dead letters", "lag")
     lags = ", ".join(f"{name} {lag:,}" for name, lag in counted["lags"].items())
     alerts = counted["alerts"]
     table.add_row(

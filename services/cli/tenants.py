@@ -7,9 +7,8 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import typer
-from rich.table import Table
 
-from services.cli import accounts
+from services.cli import accounts, paper
 from services.cli.invocation import OPERATOR, Invocation, finish, invocation
 from services.platform import tenants as platform
 from services.platform.errors import ConfigurationError
@@ -53,7 +52,7 @@ def list_(context: typer.Context, as_json: Annotated[bool, typer.Option("--json"
     if as_json:
         made.out.print_json(data=found, default=str)
         return
-    table = Table("name", "display name", "id", "created", "settings", box=None, header_style="bold")
+    table = paper.table("name", "display name", "id", "created", "settings")
     for one in found:
         created = f"{one['created_at']:%Y-%m-%d}"
         table.add_row(one["name"], one["display_name"], str(one["tenant_id"]), created, json.dumps(one["settings"]))

@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
-from rich.table import Table
 
 from schemas.topics import TOPICS
+from services.cli import paper
 from services.cli.invocation import finish, invocation
 from services.platform.errors import Refused, Unavailable
 from services.platform.kafka import connection, create_topics
@@ -47,7 +47,7 @@ def list_(context: typer.Context, as_json: Annotated[bool, typer.Option("--json"
     if as_json:
         made.out.print_json(data=counts)
         return
-    table = Table("topic", "partitions", "owner", "meaning", box=None, header_style="bold")
+    table = paper.table("topic", "partitions", "owner", "meaning")
     for topic in TOPICS:
         table.add_row(topic.name, str(counts[topic.name] or "missing"), topic.owner, topic.meaning)
     made.out.print(table)

@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from migrations import run as migrations
+from services.cli import paper
 from services.cli.invocation import Invocation, finish, invocation, settings_from
 from services.cli.setup import tools
 from services.local.stack import LocalStack, run_until_signal
@@ -75,7 +75,7 @@ async def topics(environment: Mapping[str, str]) -> None:
 
 def addresses(console: Console, stack: LocalStack) -> None:
     """Where a person may look."""
-    table = Table("what", "where", box=None, header_style="bold")
+    table = paper.table("what", "where")
     for what, where in places(stack):
         table.add_row(what, where)
     console.print(table)

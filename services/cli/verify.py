@@ -10,12 +10,11 @@ from uuid import UUID
 
 import typer
 from rich.console import Console
-from rich.table import Table
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.alerts.domain.policy import POLICIES
-from services.cli import counts, records
+from services.cli import counts, paper, records
 from services.cli.accounts import database
 from services.cli.bars import bar
 from services.cli.invocation import OPERATOR, Invocation, finish, invocation
@@ -97,7 +96,7 @@ async def _verify(made: Invocation, settings: Settings, whose: tuple[str | None,
         tenants = [scope.tenant] if scope.tenant else await counts.all_tenants(engine)
         total = await records.count(engine, scope, tenants)
         found = Findings()
-        with bar(made.say, "verifying", min(total, look.sample or total)) as progress:
+        with bar(made.say, "verifying", min(total, look.sample or total), unit="episodes") as progress:
             async for page in records.pages(engine, scope, tenants, look.sample):
                 await _page(engine, page, look.policy, found)
                 progress.by(len(page))
@@ -131,7 +130,7 @@ async def _differing(engine: AsyncEngine, page: Sequence[Row[Any]], policy: str)
 def show(console: Console, found: Findings) -> None:
     """For a person."""
     if found.different:
-        table = Table("episode", "what", "id", "field", box=None, header_style="bold")
+        table = paper.table("episode", "what", "id", "field")
         lines = [(episode, each) for episode, listed in found.different.items() for each in listed]
         for episode, each in lines[:SHOWN]:
             table.add_row(str(episode), each.what, str(each.about), each.name)
