@@ -25,7 +25,7 @@ from services.ingest import bodies, documents, envelopes, receipts
 from services.ingest.clinics import Clinics
 from services.ingest.draft import BOOKED_AHEAD, EARLIEST, Draft, Receiving
 from services.ingest.group import GroupCommit
-from services.ingest.handlers import read
+from services.ingest.handlers import read, told
 from services.ingest.settings import IngestSettings
 from services.ingest.shares import Full, Slots
 from services.ingest.strict_json import BadJson
@@ -69,7 +69,7 @@ def routes(door: Door) -> APIRouter:
         event = await _single(door, request, headers)
         draft = read(event, receiving)
         if not isinstance(draft, Draft):
-            raise ProblemError(422, f"{len(draft)} fault(s) in the event", errors=draft)
+            raise ProblemError(422, told(draft), errors=draft)
         return _answer(await _commit(door, draft))
 
     @router.post("/events:batch", **documents.POST_BATCH)
@@ -268,7 +268,7 @@ def _read_one(event: object, receiving: Receiving) -> Draft | Problem:
 
 
 def _faulty(faults: Sequence[Fault]) -> Problem:
-    return Problem(title=TITLES[422], status=422, detail=f"{len(faults)} fault(s) in the event", errors=list(faults))
+    return Problem(title=TITLES[422], status=422, detail=told(faults), errors=list(faults))
 
 
 def _result(place: int, accepted: Accepted) -> dict[str, Any]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from difflib import get_close_matches
+from typing import Any, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -20,9 +21,10 @@ _MAX_NAME = 64
 _MAX_FAULTS = 100
 """Told at once; who has more wrong than that is not helped by the rest."""
 _ADAPTER: TypeAdapter[posted.PostedEvent] = TypeAdapter(posted.PostedEvent)
+_UNTOLD = {"union_tag_not_found": "missing", "union_tag_invalid": "unknown type", "extra_forbidden": "unknown field"}
+"""What pydantic calls in its own words."""
 _EXPECTED = {
     "missing": "a value",
-    "extra_forbidden": "no such field",
     "string_type": "a string",
     "float_type": "a number",
     "int_type": "a whole number",
@@ -30,8 +32,6 @@ _EXPECTED = {
     "dict_type": "an object",
     "model_type": "an object",
     "model_attributes_type": "an object",
-    "union_tag_not_found": "type: what happened",
-    "union_tag_invalid": "one of the event types in the API documentation",
     "datetime_type": "a date and time with its UTC offset (RFC 3339)",
     "timezone_aware": "a date and time with its UTC offset (RFC 3339)",
     "string_too_short": "at least one character",
@@ -67,20 +67,25 @@ def check(event: object, now: datetime) -> posted.PostedEvent | tuple[Fault, ...
 # ------------------------------------------------------------------------------------------------ faults
 
 
+def told(faults: Sequence[Fault]) -> str:
+    """How many there are, for a sentence."""
+    return f"{len(faults)} fault{'s' if len(faults) > 1 else ''} in the event"
+
+
 def _fault(error: Mapping[str, Any]) -> Fault:
-    place = [part for number, part in enumerate(error["loc"]) if number or part not in _TYPES]
     kind = str(error["type"])
-    return Fault(pointer=pointer(place), detail=kind.replace("_", " "), expected=_expected(kind, error))
+    place = [part for number, part in enumerate(error["loc"]) if number or part not in _VARIANTS]
+    place = ["type"] if kind.startswith("union_tag") else place
+    return Fault(
+        pointer=pointer(place), detail=_UNTOLD.get(kind, kind.replace("_", " ")), expected=_expected(kind, error)
+    )
 
 
-_TYPES = frozenset(
-    {
-        "rating.submitted", "rating.amended", "rating.retracted", "session.booked", "session.attended",
-        "session.missed", "session.cancelled", "episode.opened", "episode.closed", "episode.transferred",
-        "client.merged", "client.unmerged",
-    }
-)  # fmt: skip
-"""pydantic names the variant first in a place; a JSON pointer does not."""
+_VARIANTS: Mapping[str, type[Posted]] = {
+    get_args(variant.model_fields["type"].annotation)[0]: variant
+    for variant in get_args(get_args(posted.PostedEvent)[0])
+}
+"""By type; pydantic names it first in a place, and a JSON pointer does not."""
 
 
 def _expected(kind: str, error: Mapping[str, Any]) -> str:
@@ -91,9 +96,20 @@ def _expected(kind: str, error: Mapping[str, Any]) -> str:
         return f"{words} {context[name]}"
     if kind == "string_too_long":
         return f"at most {context['max_length']} characters"
+    if kind.startswith("union_tag"):
+        return f"one of {', '.join(_VARIANTS)}"
+    if kind == "extra_forbidden":
+        return _nearest(error["loc"])
     if kind in {"literal_error", "value_error"}:
         return str(context.get("expected") or context.get("error"))
     return _EXPECTED.get(kind, "see the API documentation")
+
+
+def _nearest(place: Sequence[Any]) -> str:
+    """The field that was perhaps meant: a name that nobody knows is most often a slip."""
+    model = PostedRating if "rating" in place[1:-1] else _VARIANTS[place[0]]
+    near = get_close_matches(str(place[-1])[:_MAX_NAME], model.model_fields, n=1)
+    return f"no such field; {near[0]}?" if near else f"no such field; there are {', '.join(model.model_fields)}"
 
 
 def pointer(place: list[Any]) -> str:

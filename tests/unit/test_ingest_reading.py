@@ -67,6 +67,26 @@ def test_a_fault_never_repeats_a_value(value: str) -> None:
         assert "canary" not in repr(found)
 
 
+@pytest.mark.parametrize(
+    ("slip", "pointer", "expected"),
+    [
+        ({"type": "rating.submited"}, "/type", "one of rating.submitted, rating.amended, "),
+        ({"clinican": "T-1"}, "/clinican", "no such field; clinician?"),
+        (
+            {"rating": {"instrument": "srs@3", "total": 30.0, "rator": "client"}},
+            "/rating/rator",
+            "no such field; rater?",
+        ),
+        ({"zzz": 1}, "/zzz", "no such field; there are id, source, "),
+    ],
+)
+def test_a_slip_is_told_with_what_was_perhaps_meant(slip: dict[str, Any], pointer: str, expected: str) -> None:
+    """Whoever misspells a field or a type is told which there are, at its place."""
+    found = read({**rating(), **slip}, RECEIVING)
+    assert not isinstance(found, Draft)
+    assert [(fault.pointer, str(fault.expected)[: len(expected)]) for fault in found] == [(pointer, expected)]
+
+
 def test_cloud_events_are_the_plain_event() -> None:
     """Structured and binary forms flatten to the same fields."""
     attributes = {"specversion": "1.0", "id": "r1", "type": "attune.rating.submitted.v1", "subject": "c"}
