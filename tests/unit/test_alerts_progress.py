@@ -63,7 +63,7 @@ def test_reliably_worse_than_at_the_beginning_is_red_and_says_since_what() -> No
     """Six points more on the PHQ-9, where more is worse."""
     (alert,) = told("phq-9@1", 12, 12, 18)
     assert (alert.severity, alert.state, alert.rule) == ("red", "open", "deterioration")
-    assert alert.reason.startswith("18: ")
+    assert alert.reason.startswith("PHQ-9 18: ")
     assert alert.reason.endswith("6.0 points worse than at the beginning, which is a reliable deterioration")
     assert alert.evidence["would_not_have_flagged"] == "at 12 or below"
 

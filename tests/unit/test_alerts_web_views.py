@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from schemas.events import AlertKind, Severity
 from services.alerts.web.cards import card
 from services.alerts.web.chart import panel, series
-from services.alerts.web.records import Alert, AlertState, Case
+from services.alerts.web.records import Alert, AlertState, Case, Step
 from services.alerts.web.sparkline import HEIGHT, WIDTH, Mark, spark
 from services.alerts.web.views import caseload_row, lead, next_booking, quality_notes, session_rows
 from tests.browser.stories import CEILING, NEW, NOW, RUPTURE, Story, readings, snapshot
@@ -115,6 +115,15 @@ def test_an_alert_is_explained_with_its_own_numbers() -> None:
         "Rule": "predictive-drop",
         "Policy": "fic-default-1",
     }
+
+
+def test_what_made_it_red_is_said_at_once() -> None:
+    """Red by what happened since says so on the card; red from the first, or amber again, has nothing to add."""
+    louder = Step("escalated", NOW, reason="the client did not come to a session since")
+    red = replace(alert(RUPTURE, 8), severity="red", steps=(louder,))
+    assert card(red, {}).pressing == "Became more pressing on 20 Mar 2026: the client did not come to a session since"
+    assert card(replace(red, steps=()), {}).pressing is None
+    assert card(replace(red, severity="amber"), {}).pressing is None
 
 
 def test_doubts_about_the_data_are_said() -> None:

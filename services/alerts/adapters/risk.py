@@ -15,7 +15,7 @@ from services.alerts.adapters.decisions import ClinicNow
 from services.alerts.adapters.ledger import Entry, Ledger, Noted, Whose
 from services.alerts.domain.lifecycle import STANDING, State
 from services.alerts.domain.wanted import alert_id
-from services.alerts.domain.wording import shown
+from services.alerts.domain.wording import measure, shown
 
 RULE = "risk-answer"
 POLICY = "risk-1"
@@ -119,7 +119,7 @@ def _value(answer: RiskAnswered) -> dict[str, float]:
 
 def reason(answer: RiskAnswered) -> str:
     """What was answered; an absent or low answer is told as it is, never as reassurance."""
-    about = f"{answer.instrument.split('@', maxsplit=1)[0].upper()} {answer.item}"
+    about = f"{measure(answer.instrument)} {answer.item}"
     if answer.value is None:
         return f"the clinic took back the form with {about}; please look whether it still matters"
     if _speaks(answer):

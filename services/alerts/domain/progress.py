@@ -115,14 +115,14 @@ def _speaks_of(policy: Policy, case: Case, alert: Wanted, trouble: _Trouble) -> 
 def _opened(policy: Policy, case: Case, rated: Rated, found: Severity) -> Wanted:
     number = rated.numbers[DETECTOR]
     rule = "deterioration" if found == "red" else "off-track"
-    said = "" if rated.total is None else f"{wording.shown(rated.total)}: "
+    score = "" if rated.total is None else f" {wording.shown(rated.total)}"
     return Wanted(
         alert_id=alert_id(case.episode.episode_id, KIND, str(rated.rating_id), rule),
         kind=KIND,
         severity=found,
         state="open",
         rule=rule,
-        reason=f"{said}{number.reason}",
+        reason=f"{wording.measure(rated.instrument)}{score}: {number.reason}",
         occurred_at=rated.at,
         historical=rated.historical,
         rating_id=rated.rating_id,
@@ -140,7 +140,7 @@ def _evidence(policy: Policy, rated: Rated, number: Number) -> Evidence:
         "expected": number.of("expected"),
         "worse_by": number.of("worse_by"),
         "reliable_change": number.of("reliable"),
-        "value": number.value,
+        "below_usual_sds": number.value,
         "threshold": f"{policy.progress.below_sds:g} SD below and no better than at first, or reliably worse",
         "seen": number.reason,
         "policy": policy.name,

@@ -51,6 +51,15 @@ def _bound(bound: Bound, span: float) -> str:
     return f"{name}{_SIGNS[bound.comparison]} {bound.on(span):g}"
 
 
+def measure(instrument: str) -> str:
+    """What people call it.
+
+    >>> measure("phq-9@1")
+    'PHQ-9'
+    """
+    return instrument.split("@", maxsplit=1)[0].upper()
+
+
 def shown(value: float) -> str:
     """A score as people write it: at most one decimal.
 

@@ -49,6 +49,8 @@ class Card:
     title: str
     when: str
     reason: str
+    pressing: str | None
+    """Why it became red, where it was not at first."""
     invitation: str
     acknowledged: bool
     state_text: str
@@ -64,12 +66,21 @@ def card(alert: Alert, resolutions: dict[str, str]) -> Card:
         title=title(alert.kind),
         when=day(alert.occurred_at),
         reason=alert.reason[:1].upper() + alert.reason[1:],
+        pressing=_pressing(alert),
         invitation=invitation(alert.kind),
         acknowledged=alert.state == "acknowledged",
         state_text=state,
         facts=tuple(_facts(alert)),
         steps=tuple(_happened(step, resolutions) for step in alert.steps),
     )
+
+
+def _pressing(alert: Alert) -> str | None:
+    escalated = [step for step in alert.steps if step.action == "escalated" and step.reason]
+    if alert.severity != "red" or not escalated:
+        return None
+    last = escalated[-1]
+    return f"{ACTIONS[last.action]} on {day(last.at)}: {last.reason}"
 
 
 def _facts(alert: Alert) -> Iterable[Term]:
@@ -84,6 +95,7 @@ LABELS = {
     "total": "Rating",
     "expected": "Expected",
     "value": "Value",
+    "below_usual_sds": "Below the usual course, in SDs",
     "tail_probability": "Chance of a rating this low",
     "usual": "Usual level",
     "worse_by": "Worse than at the beginning by",
