@@ -95,7 +95,8 @@ class Road:
             if answer.status_code != 200:
                 return False
             results = answer.json()["results"]
-            assert {each["status"] for each in results} <= {200, 201}, "a good event was refused"
+            refused = next((each for each in results if each["status"] not in {200, 201}), None)
+            assert refused is None, f"a good event was refused: {refused}, {posts[refused['index']]}"
             self.accepted |= {each["id"] for each in results}
             return True
 

@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from services.lab.caseload import Clinic, caseload
+from tests.odd_clinic import odd_clinic
 from tests.whole_road import SESSION_TIMEOUT_SECONDS, Road, another_clinic, ratings, undisturbed, until, whole_road
 
 CLIENTS, SESSIONS, EARLY = 300, 16, 3_000
@@ -85,6 +86,17 @@ async def test_a_clinics_whole_year(road: Road) -> None:
     await road.post([post.event for post in caseload(7, datetime.now(UTC), clinic).posts])
     await settled_as_if_nothing_had_happened(road)
     assert "off-track" in {kind for _, kind, _, _ in await road.standing()}, "no outcome is worth a word"
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_a_clinic_with_odd_records(road: Road, seed: int) -> None:
+    """Every measure and kind of event, shuffled, with corrections before what they correct, in posts of any size."""
+    left, sizes = odd_clinic(seed, clients=80), random.Random(seed)
+    while left:
+        size = sizes.choice([1, 7, 300])
+        await road.post(left[:size])
+        left = left[size:]
+    await settled_as_if_nothing_had_happened(road)
 
 
 async def test_a_third_partys_export_is_imported_as_it_stands(road: Road, tmp_path: Path) -> None:
