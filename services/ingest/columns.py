@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from schemas.codec import Record
+from services.ingest.draft import Draft
 from services.ingest.episodes import Course
-from services.ingest.facts import Written
+from services.ingest.facts import Surrogates, Written
 from services.platform.outbox import Lane
 from services.platform.outbox.rows import packed
 
@@ -32,48 +33,40 @@ class Taken(NamedTuple):
     lane: Lane = Lane.LIVE
 
 
-def of_taken(rows: Sequence[Taken]) -> dict[str, list[Any]]:
-    """What we make ourselves."""
-    return {
-        "events": [row.event_id for row in rows],
-        "sources": [row.source for row in rows],
-        "externals": [row.external_id for row in rows],
-        "versions": [row.version for row in rows],
-        "hashes": [row.body_hash for row in rows],
-        "records": [row.record_id for row in rows],
-        "clients": [row.client_id for row in rows],
-        "episodes": [row.episode_id for row in rows],
-        "types": [row.type for row in rows],
-        "occurred": [row.occurred_at for row in rows],
-        "received": [row.received_at for row in rows],
-        "values": [row.record.value for row in rows],
-        "lanes": [row.lane for row in rows],
-        "keys": [row.record.key for row in rows],
-        "headers": [packed(row.record.headers) for row in rows],
-    }
+_COLUMNS: Final = (
+    *("events", "sources", "externals", "versions", "hashes", "records", "clients", "episodes", "types"),
+    *("occurred", "received", "keys", "values", "headers", "lanes"),
+)
 
 
-def of_written(facts: Sequence[Written]) -> dict[str, list[Any]]:
+def taken(facts: Sequence[Written]) -> list[Taken]:
     """What was posted."""
-    drafts, whose = [row.draft for row in facts], [row.who for row in facts]
-    records = [row.record for row in facts]
-    return {
-        "events": [draft.fact_id for draft in drafts],
-        "sources": [draft.event.source for draft in drafts],
-        "externals": [draft.event.id for draft in drafts],
-        "versions": [draft.event.version for draft in drafts],
-        "hashes": [draft.body_hash for draft in drafts],
-        "records": [draft.record_id for draft in drafts],
-        "clients": [who.client_id for who in whose],
-        "episodes": [who.episode_id for who in whose],
-        "types": [draft.event.type for draft in drafts],
-        "occurred": [draft.event.occurred_at for draft in drafts],
-        "received": [draft.receiving.now for draft in drafts],
-        "values": [record.value for record in records],
-        "lanes": [row.lane for row in facts],
-        "keys": [record.key for record in records],
-        "headers": [packed(record.headers) for record in records],
-    }
+    return [_taken(fact.draft, fact.who, fact.record, fact.lane) for fact in facts]
+
+
+def _taken(draft: Draft, who: Surrogates, record: Record, lane: Lane) -> Taken:
+    event = draft.event
+    return Taken(
+        draft.fact_id,
+        event.source,
+        event.id,
+        event.version,
+        draft.body_hash,
+        draft.record_id,
+        who.client_id,
+        who.episode_id,
+        event.type,
+        event.occurred_at,
+        draft.receiving.now,
+        record,
+        lane,
+    )
+
+
+def of_taken(rows: Sequence[Taken]) -> dict[str, list[Any]]:
+    """By column; at least one row."""
+    flat = [(*row[:-2], row.record.key, row.record.value, packed(row.record.headers), row.lane) for row in rows]
+    return dict(zip(_COLUMNS, map(list, zip(*flat, strict=True)), strict=True))
 
 
 def of_courses(courses: Sequence[Course]) -> dict[str, list[Any]]:

@@ -24,7 +24,7 @@ from schemas.events import RatingRetracted
 from schemas.topics import RISK_ITEMS
 from services.ingest import merging
 from services.ingest import statements as sql
-from services.ingest.columns import of_courses, of_written
+from services.ingest.columns import of_courses, of_taken, taken
 from services.ingest.draft import Draft
 from services.ingest.episodes import Course, Courses, EpisodeFull
 from services.ingest.facts import Surrogates, Written, retracted_risk, risks, sealed, write
@@ -257,7 +257,7 @@ class _TenantWork:
 
     async def _insert(self, facts: Sequence[Written], courses: Sequence[Course]) -> None:
         """Ordered by their ids, as everybody does: nobody waits in a circle."""
-        columns = of_written(facts)
+        columns = of_taken(taken(facts))
         about = {"tenant": self.tenant, **waking(OUTBOX, columns["keys"]), **of_courses(courses)}
         created = (await self.connection.execute(sql.COMMIT, columns | about)).scalar_one()
         if created != len(facts):
