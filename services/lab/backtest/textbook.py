@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cache
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID, uuid5
 
 import numpy as np
@@ -41,13 +41,11 @@ TEXTBOOK: Final[Mapping[str, str]] = MappingProxyType(
 """By the name it is asked for; points are the SRS's, of 40, and the same share of other scales."""
 
 
-class Rated:
+class Rated(NamedTuple):
     """One session's rating of one form: when, and its total upwards."""
 
-    __slots__ = ("at", "total")
-
-    def __init__(self, at: int, total: float) -> None:
-        self.at, self.total = at, total
+    at: int
+    total: float
 
 
 def known(names: Sequence[str]) -> tuple[str, ...]:
