@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
+from schemas.instruments import Instrument, lookup
 from services.alerts.domain.decide import decide
 from services.alerts.domain.policy import DEFAULT, Policy
 from services.alerts.domain.reconcile import Change, Stored, reconcile
 from services.alerts.domain.record import Case, Done, Episode, Number, Rated
 from services.alerts.domain.wanted import Wanted
+from services.scoring.domain import episode
+from services.scoring.domain.config import DEFAULT as ENGINE
+from services.scoring.domain.facts import DAY, Fact, Rating
 
 START = datetime(2026, 1, 5, 9, tzinfo=UTC)
 EPISODE = UUID(int=77)
@@ -111,3 +115,35 @@ def after(stored: Records, now: Case, policy: Policy = DEFAULT) -> tuple[Records
     """The records once this is known, and the steps that led there."""
     made = changes(stored, decide(policy, now))
     return apply(stored, made), [action for change in made for action, _ in change.steps]
+
+
+def scored(instrument: str, totals: Sequence[float]) -> list[Rated]:
+    """What the engine makes of these totals, a week apart, as decisions see it."""
+    form = lookup(instrument)
+    assert isinstance(form, Instrument)
+    facts = [_fact(number, instrument, total) for number, total in enumerate(totals, start=1)]
+    read = episode.read_episode(ENGINE, facts)
+    assert read is not None
+    return [
+        Rated(
+            rating_id=uuid5(EPISODE, each.rating_id),
+            session=str(each.session_id),
+            at=START + timedelta(microseconds=each.occurred_at),
+            instrument=instrument,
+            rater="client",
+            span=form.total.span,
+            step=form.total.step,
+            total=each.total,
+            index=each.index,
+            numbers={signal.detector: Number(signal.value, signal.reason, signal.details) for signal in each.signals},
+            family=form.family,
+            better=1 if form.direction == "up" else -1,
+        )
+        for each in read.readings
+    ]
+
+
+def _fact(number: int, instrument: str, total: float) -> Fact:
+    at = number * 7 * DAY
+    rating = Rating(instrument, "client", total=total)
+    return Fact(f"r{number}", f"r{number}", 1, "rating.submitted", at, at, session_id=f"s{number}", rating=rating)

@@ -20,6 +20,8 @@ MEASURED: Final[Mapping[tuple[str, str], str]] = {
     ("reliable-drop", "value"): "the fall since the session before",
     ("drift", "value"): "how many SD recent sessions together lie below the client's usual",
     ("level", "value"): "how many conventional prompts the rating gives",
+    ("level", "crossed"): "totals on the bad side of the convention",
+    ("level", "items_below"): "items on the bad side of the convention",
 }
 _SIGNS: Final = {"gt": "above", "ge": "at least", "lt": "below"}
 _NAMES: Final[Mapping[str, str]] = {

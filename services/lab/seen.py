@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Final
 
 from schemas.instruments import UnknownInstrument
-from services.alerts.domain.policy import POLICIES, Bound, Policy, Rule
+from services.alerts.domain.policy import DEFAULT, FIRST, HIGH_SENS, Bound, Policy, Rule
 from services.scoring.domain import drift, drop, level, rolling, rupture
 from services.scoring.domain.config import EngineConfig, SeriesConfig, series_config
 from services.scoring.domain.signals import (
@@ -29,10 +29,8 @@ _DETECTORS: Final[dict[str, Detector]] = {
     RELIABLE_DROP: reliable_drop,
     DRIFT: slow_drift,
 }
-POLICY_NAMES: Final = tuple(
-    name for name, policy in POLICIES.items() if all(rule.detector in _DETECTORS for rule in policy.rules)
-)
-"""Those that ask nothing of single items."""
+POLICY_NAMES: Final = tuple(policy.name for policy in (DEFAULT, FIRST, HIGH_SENS))
+"""Those that ask nothing of single items; the conventions have rows of their own."""
 
 
 class UnknownRuleScaleError(ValueError):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import pytest
 from hypothesis import example, given
@@ -15,48 +15,13 @@ from hypothesis import strategies as st
 from schemas.instruments import Instrument, lookup
 from services.alerts.domain.decide import decide, set_off
 from services.alerts.domain.policy import DEFAULT
-from services.alerts.domain.record import Done, Number, Rated
+from services.alerts.domain.record import Done, Rated
 from services.alerts.domain.wanted import Wanted
-from services.scoring.domain import episode
-from services.scoring.domain.config import DEFAULT as ENGINE
-from services.scoring.domain.facts import DAY, Fact, Rating
-from tests.alerts_cases import EPISODE, START, case
-
-
-def outcomes(instrument: str, totals: Sequence[float]) -> list[Rated]:
-    """What the engine makes of these scores, a week apart, as decisions see it."""
-    form = lookup(instrument)
-    assert isinstance(form, Instrument)
-    facts = [_fact(number, instrument, total) for number, total in enumerate(totals, start=1)]
-    read = episode.read_episode(ENGINE, facts)
-    assert read is not None
-    return [
-        Rated(
-            rating_id=uuid5(EPISODE, each.rating_id),
-            session=str(each.session_id),
-            at=START + timedelta(microseconds=each.occurred_at),
-            instrument=instrument,
-            rater="client",
-            span=form.total.span,
-            step=form.total.step,
-            total=each.total,
-            index=each.index,
-            numbers={signal.detector: Number(signal.value, signal.reason, signal.details) for signal in each.signals},
-            family=form.family,
-            better=1 if form.direction == "up" else -1,
-        )
-        for each in read.readings
-    ]
-
-
-def _fact(number: int, instrument: str, total: float) -> Fact:
-    at = number * 7 * DAY
-    rating = Rating(instrument, "client", total=total)
-    return Fact(f"r{number}", f"r{number}", 1, "rating.submitted", at, at, session_id=f"s{number}", rating=rating)
+from tests.alerts_cases import case, scored
 
 
 def told(instrument: str, *totals: float, acts: Mapping[UUID, tuple[Done, ...]] | None = None) -> list[Wanted]:
-    return [each for each in decide(DEFAULT, case(outcomes(instrument, totals), acts=acts)) if each.kind == "off-track"]
+    return [each for each in decide(DEFAULT, case(scored(instrument, totals), acts=acts)) if each.kind == "off-track"]
 
 
 def test_reliably_worse_than_at_the_beginning_is_red_and_says_since_what() -> None:
@@ -101,7 +66,7 @@ def test_two_measures_are_one_alert() -> None:
     ors, phq = (15.0, 15.0, 15.0, 15.0, 15.0), (12, 12, 18, 10, 10)
 
     def after(weeks: int, *more: Rated) -> Wanted:
-        both = (*outcomes("ors@1", ors[:weeks]), *outcomes("phq-9@1", phq[:weeks]), *more)
+        both = (*scored("ors@1", ors[:weeks]), *scored("phq-9@1", phq[:weeks]), *more)
         (alert,) = decide(DEFAULT, case(both))
         return alert
 
@@ -109,13 +74,13 @@ def test_two_measures_are_one_alert() -> None:
     assert (both_so.severity, both_so.evidence["instrument"]) == ("red", "phq-9@1")
     assert (ors_still.severity, ors_still.evidence["instrument"], ors_still.state) == ("amber", "ors@1", "open")
     assert both_so.alert_id == ors_still.alert_id
-    assert after(5, *outcomes("ors@1", (*ors, 25.0, 26.0))[5:]).state == "cleared"
+    assert after(5, *scored("ors@1", (*ors, 25.0, 26.0))[5:]).state == "cleared"
 
 
 def test_outcomes_say_nothing_of_the_alliance_and_have_no_part_in_other_policies() -> None:
     """A fall of an outcome opens no possible rupture; a policy without the rule says nothing."""
-    assert {each.kind for each in decide(DEFAULT, case(outcomes("ors@1", (30.0, 30.0, 10.0))))} == {"off-track"}
-    assert decide(replace(DEFAULT, progress=None), case(outcomes("ors@1", (30.0, 30.0, 10.0)))) == ()
+    assert {each.kind for each in decide(DEFAULT, case(scored("ors@1", (30.0, 30.0, 10.0))))} == {"off-track"}
+    assert decide(replace(DEFAULT, progress=None), case(scored("ors@1", (30.0, 30.0, 10.0)))) == ()
 
 
 def _on_scale(form: Instrument, share: float) -> float:
@@ -131,13 +96,13 @@ def test_the_counterfactual_holds(instrument: str, steps: list[int]) -> None:
     form = lookup(instrument)
     assert isinstance(form, Instrument)
     totals = [_on_scale(form, each / 20) for each in steps]
-    last = outcomes(instrument, totals)[-1]
+    last = scored(instrument, totals)[-1]
     opened = [each for each in told(instrument, *totals) if each.rating_id == last.rating_id]
     if not opened:
         return
     escape = float(re.findall(r"-?\d+\.?\d*", str(opened[0].evidence["would_not_have_flagged"]))[0])
     if not form.total.low <= escape <= form.total.high:
         return
-    assert set_off(DEFAULT, outcomes(instrument, [*totals[:-1], escape])[-1], 500) is None
+    assert set_off(DEFAULT, scored(instrument, [*totals[:-1], escape])[-1], 500) is None
     worse = _on_scale(form, (escape - last.better * form.total.step - form.total.low) / form.total.span)
-    assert set_off(DEFAULT, outcomes(instrument, [*totals[:-1], worse])[-1], 500) == "off-track"
+    assert set_off(DEFAULT, scored(instrument, [*totals[:-1], worse])[-1], 500) == "off-track"

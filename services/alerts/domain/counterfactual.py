@@ -22,6 +22,8 @@ def lowest_unflagged(rated: Rated, rule: Rule, number: Number) -> float | None:
     if rule.detector == "reliable-drop":
         previous = rated.total + number.value
         return _up(previous - rule.bounds[0].on(rated.span), rated.step, beyond=True)
+    if rule.detector == "level" and rule.bounds[0].of == "crossed":
+        return number.of("cutoff")  # conventions of alliance measures ask for at least so much
     return None
 
 

@@ -168,7 +168,24 @@ DEFAULT: Final = Policy("fic-default-2", (SPIKE, SLIDE, STRICT_DRIFT), progress=
 FIRST: Final = Policy("fic-default-1", (TOBIT, FALLBACK, DRIFT))
 HIGH_SENS: Final = Policy("high-sens-1", (TOBIT, FALL, DRIFT))
 OPENFIT: Final = Policy("openfit-compatible-1", (ANY_PROMPT,), cooldown_sessions=1)
-POLICIES: Final[Mapping[str, Policy]] = {policy.name: policy for policy in (DEFAULT, FIRST, HIGH_SENS, OPENFIT)}
+
+
+def _convention(name: str, detector: str, bound: Bound) -> Policy:
+    return Policy(f"{name}-1", (Rule(name, 5, "rupture-possible", detector, (bound,)),))
+
+
+CONVENTIONS: Final = (
+    _convention("cut-off", "level", Bound("crossed", "ge", 1.0)),
+    _convention("item-cut-off", "level", Bound("items_below", "ge", 1.0)),
+    *(
+        _convention(f"drop-{points}", "reliable-drop", Bound("value", "ge", points / 40, "span"))
+        for points in (3, 5, 6)
+    ),
+)
+"""What clinics go by today, one rule each: to begin with what is known, to shadow, or to hold another against."""
+POLICIES: Final[Mapping[str, Policy]] = {
+    policy.name: policy for policy in (DEFAULT, FIRST, HIGH_SENS, OPENFIT, *CONVENTIONS)
+}
 
 
 def live_rules(policy: Policy, clients: int) -> tuple[Rule, ...]:
